@@ -181,7 +181,7 @@ def ids_of(body):
 
 
 class Agent:
-    """Listens on a Unix socket, keeps every frame, and allows every request to pool `web`.
+    """Listens on a Unix socket, keeps every frame, and refuses every request, so that HAProxy answers at once.
 
     `rude` names kinds of frames and the bytes that are sent in place of a proper
     answer, so that HAProxy says goodbye with an error.
@@ -221,7 +221,7 @@ class Agent:
             return agent_hello()
         if body[0] == HAPROXY_DISCONNECT:
             return agent_disconnect()
-        return ack(ids_of(body), {"decision_id": "0" * 32, "pool": "web", "verdict": "allow"})
+        return ack(ids_of(body), {"decision_id": "0" * 32, "status": 403, "verdict": "deny"})
 
     def wait_for(self, what, wanted, since=0):
         """The first frame from number `since` on that `wanted` is true of."""
@@ -320,7 +320,6 @@ REQUESTS = {
 RUDE = {
     "disconnect-frame-too-long": ("a frame of 16 MiB", b"\x01\x00\x00\x00" + b"\x67" + b"\x00" * 32),
     "disconnect-frame-empty": ("a frame of length 0", b"\x00" * 4),
-    "disconnect-unknown-stream": ("an ACK for a stream that doesn't exist", ack((4_000_000, 1), {})),
 }
 
 
