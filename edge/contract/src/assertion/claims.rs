@@ -1,0 +1,56 @@
+//! The claims of an assertion.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::binding::RequestBinding;
+use crate::decision_id::DecisionId;
+use crate::name::{Audience, Environment, GroupName, ServiceName, Subject};
+use crate::policy::PolicyDigest;
+use crate::time::UnixSeconds;
+
+/// The version of the claims described here, the only one there is.
+pub const VERSION: u8 = 1;
+
+/// The most groups an assertion carries; the header's 4 KiB would end soon after.
+pub const MOST_GROUPS: usize = 64;
+
+/// What an assertion says. Names and types are checked when it is read, so a value of this type
+/// holds no control byte that could split a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Version of these claims: [`VERSION`].
+    pub v: u8,
+    /// The edge service that vouches (`iss`).
+    pub iss: ServiceName,
+    /// The data centre that it vouches to (`aud`).
+    pub aud: Audience,
+    /// When it was minted.
+    pub iat: UnixSeconds,
+    /// From when on it says nothing any more.
+    pub exp: UnixSeconds,
+    /// The decision id.
+    pub txn: DecisionId,
+    /// The one request it is for.
+    pub req: RequestBinding,
+    /// The client's address as the edge saw it, IPv4 where it is IPv4-mapped.
+    pub ip: IpAddr,
+    /// Who is asking; absent for nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<Subject>,
+    /// Their groups, only those that the policy names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupName>,
+    /// The environment that the edge serves.
+    pub env: Environment,
+    /// The version of the edge's program, as its platform counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sv: Option<u64>,
+    /// The digest of the policy that the edge used; absent where it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pol: Option<PolicyDigest>,
+    /// The generation of the list that the edge looked the client up in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rep: Option<u64>,
+}

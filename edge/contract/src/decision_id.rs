@@ -1,0 +1,103 @@
+//! One id for one decision, the same at both tiers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The id of a decision: 128 random bits, written as 32 lower-case hexadecimal digits.
+///
+/// The edge makes it, the assertion carries it as `txn`, and both tiers write it in their record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct DecisionId([u8; 16]);
+
+/// Why a text is not a decision id.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("a decision id is 32 lower-case hexadecimal digits, got `{0}`")]
+pub struct NotADecisionId(String);
+
+impl DecisionId {
+    /// Makes an id of 16 bytes that the caller drew at random.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: [char; 16] =
+            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let mut text = String::with_capacity(32);
+        for byte in self.0 {
+            text.extend(DIGITS.get(usize::from(byte >> 4)));
+            text.extend(DIGITS.get(usize::from(byte & 15)));
+        }
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for DecisionId {
+    type Err = NotADecisionId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || NotADecisionId(text.chars().take(64).collect());
+        let digits = <&[u8; 32]>::try_from(text.as_bytes()).map_err(|_| refuse())?;
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            for digit in pair {
+                let value = match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'a'..=b'f' => digit - b'a' + 10,
+                    _ => return Err(refuse()),
+                };
+                *byte = (*byte << 4) | value;
+            }
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl From<DecisionId> for String {
+    fn from(id: DecisionId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for DecisionId {
+    type Error = NotADecisionId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DecisionId;
+
+    #[test]
+    fn only_the_exact_spelling_is_an_id() {
+        let id = DecisionId::from_random(*b"0123456789abcdef");
+        assert_eq!(id.to_string(), "30313233343536373839616263646566");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["", "30", "3031323334353637383961626364656G", "30313233343536373839616263646566 "] {
+            assert!(wrong.parse::<DecisionId>().is_err(), "{wrong}");
+        }
+        assert!("3031323334353637383961626364656A".parse::<DecisionId>().is_err());
+    }
+}

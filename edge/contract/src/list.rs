@@ -1,0 +1,63 @@
+//! The list of offenders as the edge's dictionary holds it.
+//!
+//! One item of the store is a bucket of up to 666 records of 9 bytes; which bucket a client
+//! belongs to, and its record's fingerprint, both come from one HMAC over its key. So 500 items
+//! hold a third of a million clients, and no address stands in clear. An item `_meta` says how
+//! to read the buckets. Reputation may only ever take access away, so whatever can't be read
+//! means "not listed" and is reported for counting.
+
+mod bucket;
+mod fingerprint;
+mod meta;
+
+pub use bucket::{Bucket, BucketFault, MOST_RECORDS, Record};
+pub use fingerprint::{Fingerprint, ListKey, ListKeyFault};
+pub use meta::{LAYOUT, META_ITEM, Meta, MetaFault};
+
+use serde::{Deserialize, Serialize};
+
+/// What is done about a listed client, mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Only noted.
+    Observe,
+    /// Nobody may come anonymously from there; a signed-in client passes.
+    RequireIdentity,
+    /// Asked to come back later.
+    Throttle,
+    /// Turned away.
+    Block,
+}
+
+impl Action {
+    /// The word for this action in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::RequireIdentity => "require-identity",
+            Self::Throttle => "throttle",
+            Self::Block => "block",
+        }
+    }
+
+    pub(crate) const fn to_bits(self) -> u32 {
+        match self {
+            Self::Observe => 1,
+            Self::RequireIdentity => 2,
+            Self::Throttle => 3,
+            Self::Block => 4,
+        }
+    }
+
+    pub(crate) const fn from_bits(bits: u32) -> Option<Self> {
+        match bits {
+            1 => Some(Self::Observe),
+            2 => Some(Self::RequireIdentity),
+            3 => Some(Self::Throttle),
+            4 => Some(Self::Block),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Routes: which part of the policy decides about a request.
+
+mod pattern;
+mod table;
+
+pub use pattern::{HostPattern, MethodName, NotAPattern, PathPattern};
+pub use table::{NoRoute, Overlap, RouteTable};
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{Allowance, Method};
+use crate::name::{GroupName, Permission, PoolName, RouteName};
+
+/// One route of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Its name, in records and refusals.
+    pub name: RouteName,
+    /// The hosts it is for.
+    pub hosts: Vec<HostPattern>,
+    /// The paths it is for.
+    pub path: PathPattern,
+    /// The methods it is for; none listed means every method.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub methods: BTreeSet<MethodName>,
+    /// Whether it may be cached.
+    pub class: Class,
+    /// How far it is enforced.
+    pub mode: Mode,
+    /// Whether somebody has to be signed in.
+    pub identity: Identity,
+    /// The permission that is asked for; none means that any identity accepted will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<Permission>,
+    /// Groups that are refused whatever else they may do.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub deny_groups: BTreeSet<GroupName>,
+    /// Whether an assertion may be used again; none means by the method, see [`Route::replay_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// The pool that answers.
+    pub pool: PoolName,
+    /// Odd spellings that it accepts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Allowance>,
+}
+
+impl Route {
+    /// Whether an assertion for this method may be used again. Unless the route says: once where
+    /// the method changes something (RFC 9110 section 9.2.1), within its lifetime otherwise.
+    #[must_use]
+    pub fn replay_of(&self, method: Method<'_>) -> Replay {
+        self.replay.unwrap_or(if method.is_safe() { Replay::Window } else { Replay::Once })
+    }
+}
+
+/// Whether the answers of a route may be kept in a cache that all clients share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The same for everybody: sent without credentials, may be cached.
+    Public,
+    /// Passes the cache.
+    Private,
+}
+
+impl Class {
+    /// The word for this class in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// How far a route is enforced, so that no live site has to switch in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Not judged: passes.
+    Off,
+    /// Judged and passed; the record says what it would have been.
+    Observe,
+    /// Judged, and refused where the judgement says so.
+    Enforce,
+}
+
+impl Mode {
+    /// The word for this mode in records and verdicts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// Whether somebody has to be signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identity {
+    /// Yes.
+    Required,
+    /// No, but who is signed in is known.
+    Optional,
+}
+
+/// Whether one assertion may be used again while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replay {
+    /// Never again.
+    Once,
+    /// For the same request, as long as it lives.
+    Window,
+}

@@ -1,0 +1,166 @@
+//! Which targets are canonical, and which fault each hostile one is refused for.
+
+use countersign_contract::canonical::{Allowance, Method, NotCanonical, Target};
+use proptest::prelude::*;
+
+#[test]
+fn ordinary_targets_are_accepted_as_they_are() {
+    for raw in [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b.c/d-e_f~g",
+        "/a.b/..c/...",
+        "/files/100%25",
+        "/caf%C3%A9/%e2%82%ac",
+        "/a:b@c!$&'()*+,=d",
+        "/a%20b",
+        "/a|b^c[d]",
+        "/a?",
+        "/a?x=%41&y=%252e&z=a\\b{}|'",
+        "/a?next=/../b//c;d",
+    ] {
+        let target = Target::parse(raw.as_bytes()).unwrap_or_else(|e| panic!("{raw}: {e}"));
+        assert_eq!(target.as_str(), raw);
+        assert_eq!(target.path(), raw.split('?').next().unwrap());
+        assert_eq!(target.permitted_by(&[]), Ok(()), "{raw}");
+    }
+}
+
+#[test]
+fn hostile_targets_are_refused_each_for_its_own_fault() {
+    use NotCanonical as N;
+    for (raw, fault) in [
+        (&b""[..], N::Missing),
+        (b"*", N::NotOriginForm),
+        (b"http://a.test/p", N::NotOriginForm),
+        (b"a.test:443", N::NotOriginForm),
+        (b"//admin", N::EmptySegment(1)),
+        (b"/a//b", N::EmptySegment(3)),
+        (b"/a//", N::EmptySegment(3)),
+        (b"/./a", N::DotSegment(1)),
+        (b"/a/..", N::DotSegment(3)),
+        (b"/a/../b", N::DotSegment(3)),
+        (b"/%2e%2e/admin", N::DotSegment(1)),
+        (b"/%2E./admin", N::DotSegment(1)),
+        (b"/.%2e/admin", N::DotSegment(1)),
+        (b"/%2e/admin", N::DotSegment(1)),
+        (b"/public/..;/admin", N::DotSegment(8)),
+        (b"/public/..;x=1/admin", N::DotSegment(8)),
+        (b"/public/.;/admin", N::DotSegment(8)),
+        (b"/public/%2e%2e;/admin", N::DotSegment(8)),
+        (b"/a/..%2fb", N::DotSegment(3)),
+        (b"/a/x%2f..", N::DotSegment(3)),
+        (b"/a/x%2F%2e%2e%2Fb", N::DotSegment(3)),
+        (b"/a.%2e", N::NeedlessEncoding(3)),
+        (b"/%61dmin", N::NeedlessEncoding(1)),
+        (b"/%7euser", N::NeedlessEncoding(1)),
+        (b"/a\\b", N::Backslash(2)),
+        (b"/a%5cb", N::EncodedBackslash(2)),
+        (b"/a%5Cb", N::EncodedBackslash(2)),
+        (b"/a%00", N::EncodedNul(2)),
+        (b"/a?x=%00", N::EncodedNul(5)),
+        (b"/a%0d%0a", N::EncodedControl(2)),
+        (b"/a%09", N::EncodedControl(2)),
+        (b"/a%7f", N::EncodedControl(2)),
+        (b"/a%252e%252e", N::DoubleEncoding(2)),
+        (b"/a%252f", N::DoubleEncoding(2)),
+        (b"/a%", N::BadPercent(2)),
+        (b"/a%2", N::BadPercent(2)),
+        (b"/a%zz", N::BadPercent(2)),
+        (b"/a?x=%zz", N::BadPercent(5)),
+        (b"/a?100%", N::BadPercent(6)),
+        (b"/a#b", N::Fragment(2)),
+        (b"/a?b#c", N::Fragment(4)),
+        (b"/a\"b", N::Unencoded { byte: b'"', offset: 2 }),
+        (b"/a{b", N::Unencoded { byte: b'{', offset: 2 }),
+        (b"/a}b", N::Unencoded { byte: b'}', offset: 2 }),
+        (b"/a?<", N::Unencoded { byte: b'<', offset: 3 }),
+        (b"/a b", N::ControlByte { byte: b' ', offset: 2 }),
+        (b"/a\tb", N::ControlByte { byte: b'\t', offset: 2 }),
+        (b"/a?b\x01", N::ControlByte { byte: 1, offset: 4 }),
+        (b"/a\x7f", N::ControlByte { byte: 0x7f, offset: 2 }),
+        (b"/caf\xc3\xa9", N::RawEightBit(4)),
+        (b"/a?\xff", N::RawEightBit(3)),
+        (b"/%c0%ae%c0%ae/", N::NotUtf8),
+        (b"/%c0%af", N::NotUtf8),
+        (b"/%ff", N::NotUtf8),
+        (b"/%ed%a0%80", N::NotUtf8),
+    ] {
+        assert_eq!(Target::parse(raw), Err(fault), "{}", String::from_utf8_lossy(raw));
+    }
+    assert_eq!(Target::parse(&[b'/'; 8001]), Err(N::TooLong));
+}
+
+#[test]
+fn a_route_may_allow_an_encoded_slash_or_a_semicolon() {
+    let slash = Target::parse(b"/a%2fb").unwrap();
+    assert_eq!(slash.permitted_by(&[]), Err(NotCanonical::EncodedSlash));
+    assert_eq!(slash.permitted_by(&[Allowance::EncodedSlash]), Ok(()));
+    let semicolon = Target::parse(b"/a;v=1/b").unwrap();
+    assert_eq!(semicolon.permitted_by(&[Allowance::EncodedSlash]), Err(NotCanonical::Semicolon));
+    assert_eq!(semicolon.permitted_by(&[Allowance::Semicolon]), Ok(()));
+}
+
+#[test]
+fn segments_are_compared_by_what_they_mean() {
+    let target = Target::parse(b"/caf%C3%A9/a%20b/?q").unwrap();
+    let segments: Vec<String> = target.segments().map(|s| s.decoded().into_owned()).collect();
+    assert_eq!(segments, ["caf\u{e9}", "a b", ""]);
+    assert_eq!(Target::parse(b"/").unwrap().segments().count(), 1);
+}
+
+#[test]
+fn methods_are_tokens_compared_with_case() {
+    assert!(Method::parse(b"GET").unwrap().is_safe());
+    assert!(!Method::parse(b"get").unwrap().is_safe());
+    assert!(!Method::parse(b"POST").unwrap().is_safe());
+    for wrong in [&b""[..], b"G T", b"GET\r\n", b"\xff", &[b'A'; 33]] {
+        assert!(Method::parse(wrong).is_err());
+    }
+}
+
+/// A second reading of a path, as a server would do it that decodes first and then resolves dots
+/// and path parameters: what it ends up with must be the accepted path itself.
+fn decode_then_resolve(path: &str) -> Vec<String> {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == b'%' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    let decoded = String::from_utf8(bytes).unwrap().replace('\\', "/");
+    let mut resolved = Vec::new();
+    for segment in decoded.split('/').skip(1) {
+        match segment.split(';').next().unwrap() {
+            "." => {}
+            ".." => {
+                resolved.pop();
+            }
+            _ => resolved.push(segment.to_owned()),
+        }
+    }
+    resolved
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_are_answered_without_a_panic(raw in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Target::parse(&raw);
+    }
+
+    #[test]
+    fn what_is_accepted_resolves_to_itself(raw in "/([a.;%/\\\\2eEfF5cC0]|%2e|%2f|%5c|\\.\\.|%25|%c3%a9){0,16}") {
+        if let Ok(target) = Target::parse(raw.as_bytes()) && target.permitted_by(&[]).is_ok() {
+            let own: Vec<String> = target.segments().map(|s| s.decoded().into_owned()).collect();
+            prop_assert_eq!(decode_then_resolve(target.path()), own);
+        }
+    }
+}
