@@ -1,0 +1,195 @@
+//! Writing records without making a verdict wait for a disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use countersign_contract::record::DecisionRecord;
+use thiserror::Error;
+
+/// Bytes that may wait to be written: about ten thousand records. Past that, records are counted
+/// as lost, and the next line that is written says how many.
+const MOST_WAITING: usize = 8 << 20;
+/// How long lines are gathered before they are written together.
+const GATHER: Duration = Duration::from_millis(10);
+/// How long to wait before a failed write is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Takes records and hands them to a thread that writes them.
+#[derive(Debug)]
+pub struct RecordSink {
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Why records can't be written.
+#[derive(Debug, Error)]
+pub enum SinkError {
+    /// The file can't be opened.
+    #[error("records can't be written to {file}: {source}")]
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No thread for the writer.
+    #[error("no thread to write records: {0}")]
+    Thread(io::Error),
+}
+
+#[derive(Debug)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    file: PathBuf,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    lost: u64,
+    reopen: Option<File>,
+    ended: bool,
+}
+
+impl RecordSink {
+    /// Opens `file` for appending, `-` for standard output.
+    ///
+    /// # Errors
+    /// [`SinkError`] if that can't be done.
+    pub fn open(file: &Path) -> Result<Self, SinkError> {
+        let target = if file == Path::new("-") {
+            Target::Stdout(io::stdout())
+        } else {
+            Target::File(open(file)?)
+        };
+        let queue =
+            Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), file: file.to_owned() });
+        let for_writer = Arc::clone(&queue);
+        let writer = std::thread::Builder::new()
+            .name("records".to_owned())
+            .spawn(move || for_writer.write_all(target))
+            .map_err(SinkError::Thread)?;
+        Ok(Self { queue, writer: Some(writer) })
+    }
+
+    /// Hands a record over; never waits for the disk.
+    pub fn write(&self, record: &DecisionRecord<'_>) {
+        let mut state = self.queue.lock();
+        if state.waiting.len() >= MOST_WAITING {
+            state.lost += 1;
+            return;
+        }
+        let was_empty = state.waiting.is_empty();
+        // Plain data: there is nothing here that JSON can't write.
+        if serde_json::to_writer(&mut state.waiting, record).is_ok() {
+            state.waiting.push(b'\n');
+        }
+        drop(state);
+        if was_empty {
+            self.queue.changed.notify_one();
+        }
+    }
+
+    /// Opens the file anew, after it was moved away by a log rotation.
+    ///
+    /// # Errors
+    /// [`SinkError::Open`]; the old file goes on being written then.
+    pub fn reopen(&self) -> Result<(), SinkError> {
+        if self.queue.file != Path::new("-") {
+            let file = open(&self.queue.file)?;
+            self.queue.lock().reopen = Some(file);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RecordSink {
+    /// Writes what is waiting.
+    fn drop(&mut self) {
+        self.queue.lock().ended = true;
+        self.queue.changed.notify_one();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer of records ended unexpectedly");
+        }
+    }
+}
+
+enum Target {
+    Stdout(io::Stdout),
+    File(File),
+}
+
+impl Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => {
+                let mut stdout = stdout.lock();
+                stdout.write_all(bytes).and_then(|()| stdout.flush())
+            }
+            Self::File(file) => file.write_all(bytes),
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, mut target: Target) {
+        let mut lines = Vec::new();
+        loop {
+            let mut state = self.lock();
+            while state.waiting.is_empty() && !state.ended {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if !state.ended {
+                drop(state);
+                std::thread::sleep(GATHER);
+                state = self.lock();
+            }
+            std::mem::swap(&mut lines, &mut state.waiting);
+            let lost = std::mem::take(&mut state.lost);
+            if let Some(file) = state.reopen.take() {
+                target = Target::File(file);
+            }
+            let ended = state.ended;
+            drop(state);
+            if lost > 0 {
+                lines.extend_from_slice(format!("{{\"tier\":\"agent\",\"event\":\"records-lost\",\"count\":{lost}}}\n").as_bytes());
+                tracing::warn!(lost, "records were lost: what takes them is too slow");
+            }
+            if lines.is_empty() && ended {
+                return;
+            }
+            self.write_until_done(&mut target, &lines);
+            lines.clear();
+        }
+    }
+
+    /// Tries again until it works or the sink ends: what waits meanwhile is bounded.
+    fn write_until_done(&self, target: &mut Target, lines: &[u8]) {
+        while let Err(error) = target.write(lines) {
+            tracing::error!(file = %self.file.display(), %error, "records can't be written, trying again");
+            if self.lock().ended {
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+}
+
+fn open(file: &Path) -> Result<File, SinkError> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .map_err(|source| SinkError::Open { file: file.to_owned(), source })
+}

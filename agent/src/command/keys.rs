@@ -1,0 +1,85 @@
+//! `countersign keys`
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use countersign_contract::name::KeyId;
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Make a key pair for assertions: the private key for the edge, the public one for the agents
+    Generate(Generate),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Generate {
+    /// Folder to write `assertion.private.jwk.json` and `assertion.jwks.json` to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The key's id; chosen at random if left out
+    #[arg(long, value_name = "KID")]
+    kid: Option<KeyId>,
+}
+
+/// Why keys can't be made.
+#[derive(Debug, Error)]
+enum KeysError {
+    #[error("no random numbers: {0}")]
+    Random(getrandom::Error),
+    #[error("{file} is there already: move it away first, or name another folder with --out")]
+    Exists { file: PathBuf },
+    #[error("{file}: {source}")]
+    Write { file: PathBuf, source: io::Error },
+}
+
+impl Keys {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Generate(generate) => Ok(generate.run()?),
+        }
+    }
+}
+
+impl Generate {
+    fn run(self) -> Result<(), KeysError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(KeysError::Random)?;
+        let mut id = [0; 9];
+        getrandom::fill(&mut id).map_err(KeysError::Random)?;
+        let kid = self.kid.map_or_else(|| URL_SAFE_NO_PAD.encode(id), String::from);
+        let x = URL_SAFE_NO_PAD.encode(SigningKey::from_bytes(&seed).verifying_key().as_bytes());
+        let d = URL_SAFE_NO_PAD.encode(seed);
+        let public = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
+        let private = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x, "d": d});
+        let private_file = self.out.join("assertion.private.jwk.json");
+        let public_file = self.out.join("assertion.jwks.json");
+        std::fs::create_dir_all(&self.out)
+            .map_err(|source| KeysError::Write { file: self.out.clone(), source })?;
+        write_new(&private_file, &private, 0o600)?;
+        write_new(&public_file, &json!({"keys": [public]}), 0o644)?;
+        println!("key {kid}");
+        println!("{}: private, for the edge's secret store; nowhere else", private_file.display());
+        println!("{}: public, for `assertion.keys` of every agent", public_file.display());
+        Ok(())
+    }
+}
+
+/// Writes a file that must not be there yet: a key is never overwritten.
+fn write_new(file: &Path, content: &Value, mode: u32) -> Result<(), KeysError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => KeysError::Exists { file: file.to_owned() },
+        _ => KeysError::Write { file: file.to_owned(), source },
+    };
+    let mut opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(file).map_err(failed)?;
+    writeln!(opened, "{content:#}").map_err(failed)
+}

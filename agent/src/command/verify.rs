@@ -1,0 +1,91 @@
+//! `countersign verify`
+
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_contract::assertion::{CheckOutcome, Expected, LONGEST_ASSERTION, Presented, explain};
+
+use super::Failure;
+use super::url::{Url, method};
+use crate::reason::Refusal;
+use crate::serve::{load, now};
+use crate::settings::Settings;
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The agent's settings file: which keys, audience and environment are expected
+    #[arg(long, value_name = "FILE", default_value = "/etc/countersign/countersign.toml")]
+    settings: PathBuf,
+    /// The request's method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The request's URL, with the host that the request named
+    #[arg(long)]
+    url: Url,
+    /// The header, with or without its name; `-` reads it from standard input
+    header: String,
+}
+
+impl Verify {
+    /// Prints each check with its outcome; fails if one does.
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let settings = Settings::load(&self.settings)?;
+        let snapshot = load(&settings).map_err(crate::serve::ServeError::Load)?;
+        let header = read_header(self.header)?;
+        let (authority, target) = (self.url.authority()?, self.url.target()?);
+        let expected = Expected {
+            audience: &snapshot.audience,
+            environment: &snapshot.environment,
+            now: now().seconds(),
+            clock_skew: snapshot.clock_skew,
+            longest_lifetime: snapshot.longest_lifetime,
+            method: method(&self.method)?,
+            authority: &authority,
+            target: &target,
+            known_hosts: snapshot.policy.routes().hosts(),
+        };
+        let mut refused = false;
+        match Presented::parse(header.as_bytes()) {
+            Err(fault) => {
+                say("shape", &CheckOutcome::Failed(fault));
+                refused = true;
+            }
+            Ok(presented) => {
+                say("shape", &CheckOutcome::Passed);
+                for (check, outcome) in explain(&presented, &snapshot.keys, &expected) {
+                    say(&check.to_string(), &outcome);
+                    refused |= outcome != CheckOutcome::Passed;
+                }
+            }
+        }
+        if refused { Err(Failure::Said) } else { Ok(()) }
+    }
+}
+
+fn say(check: &str, outcome: &CheckOutcome) {
+    match outcome {
+        CheckOutcome::Passed => println!("{check:<12} ok"),
+        CheckOutcome::NotReached => println!("{check:<12} not reached"),
+        CheckOutcome::Failed(fault) => {
+            let refusal = Refusal::Assertion(fault.clone());
+            println!("{check:<12} refused: {refusal} [{}, {}]", refusal.code(), refusal.status().code());
+            println!("{:<12} to do: {}", "", refusal.remedy());
+        }
+    }
+}
+
+/// The value of the header, whichever way it was copied.
+fn read_header(header: String) -> io::Result<String> {
+    let mut text = header;
+    if text == "-" {
+        text.clear();
+        // One byte more than is accepted, so that a longer one is refused for its length.
+        io::stdin().take(LONGEST_ASSERTION as u64 + 64).read_to_string(&mut text)?;
+    }
+    let value = match text.split_once(':') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case(countersign_contract::header::ASSERTION) => value,
+        _ => text.as_str(),
+    };
+    Ok(value.trim().to_owned())
+}

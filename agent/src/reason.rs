@@ -1,0 +1,187 @@
+//! The closed list of reasons: what the log says, what the client gets, what an operator can do.
+
+use std::fmt;
+
+use countersign_contract::assertion::AssertionFault;
+use countersign_contract::canonical::{NotAMethod, NotAnAuthority, NotCanonical};
+use countersign_contract::name::{GroupName, Permission, RouteName};
+use countersign_contract::route::NoRoute;
+
+use crate::request::QuestionFault;
+
+/// The statuses that a refusal can have: HAProxy has one rule for each, since a status can't be a
+/// variable there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// 401: nobody is known to be asking.
+    Unauthorized,
+    /// 403: known, and not allowed.
+    Forbidden,
+    /// 421: sent to the wrong place.
+    Misdirected,
+    /// 503: nobody's fault out there, worth another try.
+    Unavailable,
+}
+
+impl Status {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::Misdirected => 421,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// After how many seconds another try makes sense, where it does.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<i32> {
+        match self {
+            Self::Unavailable => Some(1),
+            Self::Unauthorized | Self::Forbidden | Self::Misdirected => None,
+        }
+    }
+}
+
+/// Why a request is refused. Its `Display` is for the log: the client learns only the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// HAProxy's question lacks what a verdict needs.
+    Question(QuestionFault),
+    /// The target isn't canonical.
+    NotCanonical(NotCanonical),
+    /// The host isn't exactly one.
+    Host(NotAnAuthority),
+    /// The method isn't a token.
+    Method(NotAMethod),
+    /// No route decides.
+    NoRoute(NoRoute),
+    /// The assertion doesn't hold.
+    Assertion(AssertionFault),
+    /// The assertion was used before, on a route that takes each one once.
+    Replayed,
+    /// Nothing more can be remembered as used.
+    ReplayLogFull,
+    /// Nobody is signed in.
+    IdentityRequired {
+        /// The route that asks for somebody.
+        route: RouteName,
+    },
+    /// A group that the route refuses.
+    GroupDenied {
+        /// The route.
+        route: RouteName,
+        /// The group.
+        group: GroupName,
+    },
+    /// No group gives the permission.
+    PermissionMissing {
+        /// The route.
+        route: RouteName,
+        /// What it asks for.
+        permission: Permission,
+    },
+}
+
+impl Refusal {
+    /// The word for this reason in verdicts, records and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Question(_) => "question-malformed",
+            Self::NotCanonical(_) | Self::NoRoute(NoRoute::NotCanonical(_)) => "not-canonical",
+            Self::Host(_) => "host-refused",
+            Self::Method(_) => "method-refused",
+            Self::NoRoute(NoRoute::UnknownHost) => "unknown-host",
+            Self::NoRoute(NoRoute::UnknownPath) => "unknown-path",
+            Self::NoRoute(NoRoute::MethodNotListed) => "method-not-listed",
+            Self::Assertion(fault) => fault.code(),
+            Self::Replayed => "replayed",
+            Self::ReplayLogFull => "replay-log-full",
+            Self::IdentityRequired { .. } => "identity-required",
+            Self::GroupDenied { .. } => "group-denied",
+            Self::PermissionMissing { .. } => "permission-missing",
+        }
+    }
+
+    /// The status that the client gets.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::Assertion(AssertionFault::Missing) | Self::IdentityRequired { .. } => Status::Unauthorized,
+            Self::NoRoute(NoRoute::UnknownHost) | Self::Assertion(AssertionFault::WrongAudience { .. }) => {
+                Status::Misdirected
+            }
+            Self::Question(_) | Self::ReplayLogFull => Status::Unavailable,
+            Self::NotCanonical(_)
+            | Self::Host(_)
+            | Self::Method(_)
+            | Self::NoRoute(_)
+            | Self::Assertion(_)
+            | Self::Replayed
+            | Self::GroupDenied { .. }
+            | Self::PermissionMissing { .. } => Status::Forbidden,
+        }
+    }
+
+    /// What an operator can do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Question(_) => "use the shipped countersign.spoe.conf: its `args` line is what the agent reads",
+            Self::NotCanonical(_) | Self::NoRoute(NoRoute::NotCanonical(_)) => {
+                "send the path in its one canonical spelling, or let the route `allow` it"
+            }
+            Self::Host(_) | Self::Method(_) => "nothing: no browser sends this",
+            Self::NoRoute(_) => "add a route to the policy, or look for a mistyped host, path or method",
+            Self::Assertion(fault) => remedy_of(fault),
+            Self::Replayed => "nothing if it was an attack; a client that repeats itself must ask the edge again",
+            Self::ReplayLogFull => "raise `replay.capacity`, or let fewer routes take each assertion once",
+            Self::IdentityRequired { .. } => "sign in at the edge, or make the route's `identity` optional",
+            Self::GroupDenied { .. } => "take the group from the route's `deny_groups`, or the person from the group",
+            Self::PermissionMissing { .. } => "give the permission to a role of one of the person's groups",
+        }
+    }
+}
+
+const fn remedy_of(fault: &AssertionFault) -> &'static str {
+    match fault {
+        AssertionFault::Missing => "send requests through the edge: it adds the assertion",
+        AssertionFault::Expired(_) | AssertionFault::NotYetValid(_) => {
+            "compare the clocks of edge and origin; a captured assertion stays refused"
+        }
+        AssertionFault::UnknownKey(_) => "add the edge's public key to the file of `assertion.keys` and reload",
+        AssertionFault::WrongAudience { .. } => "compare `audience` in the settings of edge and agent",
+        AssertionFault::WrongEnvironment { .. } => "compare `environment` in the settings of edge and agent",
+        AssertionFault::BoundToAnother(_) => {
+            "nothing if it was captured; else look for what changes method, host or path between edge and HAProxy"
+        }
+        AssertionFault::LivesTooLong { .. } => {
+            "compare the edge's `assertion_lifetime_seconds` with the agent's `assertion.max_lifetime_seconds`"
+        }
+        AssertionFault::UnsupportedVersion(_) => "run edge and agent of the same release",
+        _ => "nothing: no edge of ours makes such an assertion",
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Question(fault) => fault.fmt(f),
+            Self::NotCanonical(fault) => fault.fmt(f),
+            Self::Host(fault) => fault.fmt(f),
+            Self::Method(fault) => fault.fmt(f),
+            Self::NoRoute(fault) => fault.fmt(f),
+            Self::Assertion(fault) => fault.fmt(f),
+            Self::Replayed => f.write_str("the assertion was used before, and the route takes each one once"),
+            Self::ReplayLogFull => f.write_str("the log of used assertions is full"),
+            Self::IdentityRequired { route } => write!(f, "route `{route}` asks for somebody signed in"),
+            Self::GroupDenied { route, group } => write!(f, "route `{route}` refuses group `{group}`"),
+            Self::PermissionMissing { route, permission } => {
+                write!(f, "route `{route}` asks for permission `{permission}`, which none of the person's groups gives")
+            }
+        }
+    }
+}

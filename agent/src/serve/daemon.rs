@@ -1,0 +1,106 @@
+//! Starting, reloading and stopping.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haproxy_wire::spop::MaxFrameSize;
+use haproxy_wire::spop::server::{Address, BindError, Limits, Readiness, Server};
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::clock::now;
+use super::load::{LoadError, load};
+use super::verdicts::Verdicts;
+use crate::audit::{RecordSink, SinkError};
+use crate::settings::{Settings, SettingsError};
+use crate::snapshot::CurrentSnapshot;
+use crate::trust::ReplayLog;
+
+/// Why the daemon can't run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Policy or keys are wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Load(Vec<LoadError>),
+    /// Records can't be written.
+    #[error(transparent)]
+    Records(#[from] SinkError),
+    /// An address can't be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The runtime or a signal handler can't be had.
+    #[error("the runtime can't be started: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads policy and keys, all or nothing,
+/// and opens the file of records anew.
+///
+/// # Errors
+/// [`ServeError`] if it can't start; once it serves, only a signal ends it.
+pub fn serve(file: &Path) -> Result<(), ServeError> {
+    let settings = Settings::load(file)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(file, settings))
+}
+
+async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
+    let snapshot = load(&settings).map_err(ServeError::Load)?;
+    let (routes, policy) = (snapshot.policy.routes().routes().len(), snapshot.policy.digest().clone());
+    let snapshot = Arc::new(CurrentSnapshot::new(snapshot));
+    let records = Arc::new(RecordSink::open(&settings.records.file)?);
+    let used = ReplayLog::new(settings.replay.capacity, settings.assertion.acceptance_window(), now().seconds());
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&snapshot), used, Arc::clone(&records)));
+    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
+    let server = Server::bind(&settings.spop.listen, verdicts, limits(&settings), Readiness::ready()).await?;
+    let addresses: Vec<_> = server.addresses().iter().map(Address::to_string).collect();
+    tracing::info!(listen = addresses.join(","), routes, %policy, "ready");
+    let reloads = tokio::spawn(reload_at(hangup, file.to_owned(), snapshot, records));
+    let drained = server.run(first_of(terminate, interrupt)).await;
+    reloads.abort();
+    tracing::info!(cut = drained.cut, "stopped");
+    Ok(())
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        max_frame_size: MaxFrameSize::new(settings.spop.max_frame_bytes).unwrap_or(MaxFrameSize::DEFAULT),
+        max_in_flight: settings.spop.max_in_flight,
+        notify_deadline: Duration::from_millis(settings.spop.deadline_ms),
+        ..Limits::default()
+    }
+}
+
+async fn first_of(mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn reload_at(
+    mut hangup: Signal,
+    file: std::path::PathBuf,
+    current: Arc<CurrentSnapshot>,
+    records: Arc<RecordSink>,
+) {
+    while hangup.recv().await.is_some() {
+        if let Err(error) = records.reopen() {
+            tracing::error!(%error, "the old file of records goes on being written");
+        }
+        let loaded = Settings::load(&file).map_err(ServeError::Settings).and_then(|s| load(&s).map_err(ServeError::Load));
+        match loaded {
+            Ok(snapshot) => {
+                tracing::info!(policy = %snapshot.policy.digest(), keys = snapshot.keys.ids().count(), "reloaded");
+                current.swap(snapshot);
+            }
+            Err(error) => tracing::error!("reload refused, nothing changed: {error}"),
+        }
+    }
+}

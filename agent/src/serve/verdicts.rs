@@ -1,0 +1,110 @@
+//! Answering HAProxy: NOTIFY in, verdict out, record kept.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use haproxy_wire::spop::server::{Agent, Answer};
+use haproxy_wire::spop::{Actions, Notify, Scope, TooLarge, Value};
+
+use super::clock::now;
+use crate::audit::{RecordSink, decision_id, record_of};
+use crate::reason::Refusal;
+use crate::request::Request;
+use crate::snapshot::CurrentSnapshot;
+use crate::trust::ReplayLog;
+use crate::verdict::{Verdict, decide};
+
+/// The agent that HAProxy asks.
+#[derive(Debug)]
+pub struct Verdicts {
+    snapshot: Arc<CurrentSnapshot>,
+    used: ReplayLog,
+    records: Arc<RecordSink>,
+}
+
+impl Verdicts {
+    /// An agent that decides from `snapshot`, remembers in `used` and writes to `records`.
+    #[must_use]
+    pub const fn new(snapshot: Arc<CurrentSnapshot>, used: ReplayLog, records: Arc<RecordSink>) -> Self {
+        Self { snapshot, used, records }
+    }
+}
+
+impl Agent for Verdicts {
+    fn notify(&self, notify: &Notify<'_>, actions: &mut Actions) -> Answer {
+        let began = Instant::now();
+        let time = now();
+        let snapshot = self.snapshot.get();
+        let (request, verdict) = match Request::from_notify(notify) {
+            Ok(request) => (request, decide(&request, &snapshot, &self.used, time.seconds())),
+            Err(fault) => (Request::default(), unanswerable(Refusal::Question(fault))),
+        };
+        let (id, id_from) = decision_id(&verdict, &request);
+        if write(actions, &verdict, &id).is_err() {
+            // HAProxy takes an answer without a verdict for a refusal; half of one it would keep.
+            actions.clear();
+            tracing::error!(decision_id = id, "the verdict doesn't fit into a frame: raise `max-frame-size`");
+        }
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.records.write(&record_of(&verdict, &request, &snapshot, (&id, id_from), time, micros));
+        Answer::Ready
+    }
+}
+
+const fn unanswerable(refusal: Refusal) -> Verdict<'static> {
+    Verdict { outcome: Err(refusal), would: None, route: None, assertion: None, once: None }
+}
+
+/// Writes the variables of a verdict, `verdict` itself last: HAProxy keeps what stands before a
+/// fault, so nothing may be half-said once it reads `allow`.
+fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), TooLarge> {
+    set_text(actions, "decision_id", id)?;
+    if let Some(route) = verdict.route {
+        set_text(actions, "route", route.name.as_str())?;
+        set_text(actions, "mode", route.mode.as_str())?;
+    }
+    if let Some(assertion) = &verdict.assertion {
+        let claims = assertion.claims();
+        if let Some(subject) = &claims.sub {
+            set_text(actions, "subject", subject.as_str())?;
+        }
+        if !claims.groups.is_empty() {
+            let groups: Vec<&str> = claims.groups.iter().map(|group| group.as_str()).collect();
+            set_text(actions, "groups", &groups.join(","))?;
+        }
+        // An address as text would silently not be tracked in a stick table of addresses.
+        let client_ip = match claims.ip.to_canonical() {
+            IpAddr::V4(v4) => Value::Ipv4(v4),
+            IpAddr::V6(v6) => Value::Ipv6(v6),
+        };
+        actions.set_var(Scope::Transaction, "client_ip", client_ip)?;
+        if verdict.once.is_some() {
+            set_text(actions, "once", id)?;
+        }
+    }
+    match &verdict.outcome {
+        Ok(permit) => {
+            set_text(actions, "reason", permit.basis().code())?;
+            set_text(actions, "pool", permit.pool().as_str())?;
+            set_text(actions, "verdict", "allow")
+        }
+        Err(refusal) => {
+            let status = refusal.status();
+            set_text(actions, "reason", refusal.code())?;
+            set_number(actions, "status", i32::from(status.code()))?;
+            if let Some(seconds) = status.retry_after() {
+                set_number(actions, "retry_after", seconds)?;
+            }
+            set_text(actions, "verdict", "deny")
+        }
+    }
+}
+
+fn set_text(actions: &mut Actions, name: &str, text: &str) -> Result<(), TooLarge> {
+    actions.set_var(Scope::Transaction, name, Value::Str(text.as_bytes()))
+}
+
+fn set_number(actions: &mut Actions, name: &str, number: i32) -> Result<(), TooLarge> {
+    actions.set_var(Scope::Transaction, name, Value::Int32(number))
+}

@@ -1,0 +1,317 @@
+//! Settings: a TOML file, overridden by the environment.
+//!
+//! `COUNTERSIGN__SECTION__KEY` overrides `key` of `[section]`, e.g. `COUNTERSIGN__ASSERTION__AUDIENCE`.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigError, Environment as FromEnvironment, File, FileFormat};
+use countersign_contract::name::{Audience, Environment};
+use haproxy_wire::spop::server::Address;
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+/// Prefix of the variables that override a key.
+const PREFIX: &str = "COUNTERSIGN";
+
+/// Everything that the agent can be set to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How HAProxy reaches the agent.
+    pub spop: Spop,
+    /// Where the policy is.
+    pub policy: PolicyFile,
+    /// Which assertions are accepted.
+    pub assertion: Assertion,
+    /// How used assertions are remembered.
+    #[serde(default)]
+    pub replay: Replay,
+    /// Where decisions are written.
+    #[serde(default)]
+    pub records: Records,
+}
+
+/// `[spop]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spop {
+    /// Addresses to listen on: `unix:/path` or `tcp:127.0.0.1:9301`.
+    #[serde(deserialize_with = "addresses")]
+    pub listen: Vec<Address>,
+    /// Longest time for a verdict, in milliseconds; below HAProxy's `timeout processing`.
+    #[serde(default = "Spop::deadline_ms")]
+    pub deadline_ms: u64,
+    /// Largest frame, in bytes; HAProxy's `max-frame-size` may make it smaller.
+    #[serde(default = "Spop::max_frame_bytes")]
+    pub max_frame_bytes: u32,
+    /// Verdicts under way on one connection.
+    #[serde(default = "Spop::max_in_flight")]
+    pub max_in_flight: usize,
+}
+
+impl Spop {
+    /// Leaves HAProxy 50 ms of the shipped `timeout processing` of 250 ms.
+    const fn deadline_ms() -> u64 {
+        200
+    }
+
+    /// `tune.bufsize` of HAProxy, which no frame can pass.
+    const fn max_frame_bytes() -> u32 {
+        16_384
+    }
+
+    const fn max_in_flight() -> usize {
+        1024
+    }
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// The policy's file; relative to the settings file.
+    pub file: PathBuf,
+}
+
+/// `[assertion]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    /// JWKS of the edge's public keys; relative to the settings file.
+    pub keys: PathBuf,
+    /// JWKS of shared secrets for HS256, on purpose only: whoever reads it can mint assertions.
+    #[serde(default)]
+    pub shared_secrets: Option<PathBuf>,
+    /// The data centre that this is.
+    pub audience: Audience,
+    /// The environment that this is.
+    pub environment: Environment,
+    /// How far the clocks of edge and origin may be apart.
+    #[serde(default = "Assertion::clock_skew_seconds")]
+    pub clock_skew_seconds: u64,
+    /// The longest life of an assertion that is accepted; at most 60.
+    #[serde(default = "Assertion::max_lifetime_seconds")]
+    pub max_lifetime_seconds: u64,
+}
+
+impl Assertion {
+    /// Hosts that run NTP are far closer.
+    const fn clock_skew_seconds() -> u64 {
+        5
+    }
+
+    const fn max_lifetime_seconds() -> u64 {
+        60
+    }
+
+    /// For how long after it was first seen an assertion can still be accepted, in seconds: its
+    /// life, begun up to one skew ahead of our clock and ended one skew behind it.
+    #[must_use]
+    pub const fn acceptance_window(&self) -> u64 {
+        self.max_lifetime_seconds.saturating_add(2 * self.clock_skew_seconds).saturating_add(1)
+    }
+}
+
+/// `[replay]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// Used assertions that are remembered; when full, further ones are refused with 503.
+    pub capacity: usize,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self { capacity: 1_000_000 }
+    }
+}
+
+/// `[records]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Records {
+    /// File of decision records, `-` for standard output; relative to the settings file.
+    pub file: PathBuf,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { file: PathBuf::from("-") }
+    }
+}
+
+/// Why settings can't be used.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// A file, a key or a variable is wrong.
+    #[error("settings {file}: {source}")]
+    Config {
+        /// The settings file.
+        file: PathBuf,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// A value is out of bounds.
+    #[error("settings {file}: `{key}` is {value}: expected {expected}")]
+    OutOfBounds {
+        /// The settings file.
+        file: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+impl Settings {
+    /// Reads the settings file and the environment.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the file and the key.
+    pub fn load(file: &Path) -> Result<Self, SettingsError> {
+        let environment = FromEnvironment::with_prefix(PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("spop.listen");
+        Self::read(file, environment)
+    }
+
+    fn read(file: &Path, environment: FromEnvironment) -> Result<Self, SettingsError> {
+        let of_file = |source| SettingsError::Config { file: file.to_owned(), source };
+        let mut settings: Self = Config::builder()
+            .add_source(File::from(file).format(FileFormat::Toml))
+            .add_source(environment)
+            .build()
+            .and_then(Config::try_deserialize)
+            .map_err(of_file)?;
+        settings.check(file)?;
+        settings.resolve(file.parent().unwrap_or(Path::new("")));
+        Ok(settings)
+    }
+
+    fn check(&self, file: &Path) -> Result<(), SettingsError> {
+        let refuse = |key, value: String, expected| {
+            Err(SettingsError::OutOfBounds { file: file.to_owned(), key, value, expected })
+        };
+        let Self { spop, assertion, replay, .. } = self;
+        if spop.listen.is_empty() {
+            return refuse("spop.listen", "empty".to_owned(), "at least one address");
+        }
+        if spop.deadline_ms == 0 || spop.deadline_ms > 60_000 {
+            return refuse("spop.deadline_ms", spop.deadline_ms.to_string(), "1 to 60000");
+        }
+        if !(256..=1 << 24).contains(&spop.max_frame_bytes) {
+            return refuse("spop.max_frame_bytes", spop.max_frame_bytes.to_string(), "256 to 16777216");
+        }
+        if spop.max_in_flight == 0 {
+            return refuse("spop.max_in_flight", "0".to_owned(), "at least 1");
+        }
+        // The contract's bounds: a longer life is a longer time to replay in.
+        if !(1..=60).contains(&assertion.max_lifetime_seconds) {
+            return refuse("assertion.max_lifetime_seconds", assertion.max_lifetime_seconds.to_string(), "1 to 60");
+        }
+        if assertion.clock_skew_seconds > 60 {
+            return refuse("assertion.clock_skew_seconds", assertion.clock_skew_seconds.to_string(), "0 to 60");
+        }
+        if replay.capacity == 0 {
+            return refuse("replay.capacity", "0".to_owned(), "at least 1");
+        }
+        Ok(())
+    }
+
+    /// Files are found beside the settings file, wherever the agent is started from.
+    fn resolve(&mut self, folder: &Path) {
+        let secrets = self.assertion.shared_secrets.iter_mut();
+        for path in [&mut self.policy.file, &mut self.assertion.keys].into_iter().chain(secrets) {
+            *path = folder.join(&*path);
+        }
+        if self.records.file != Path::new("-") {
+            self.records.file = folder.join(&self.records.file);
+        }
+    }
+}
+
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    use super::{FromEnvironment, Settings};
+
+    const GOOD: &str = r#"
+        [spop]
+        listen = ["unix:/run/countersign/a.sock"]
+        [policy]
+        file = "policy.toml"
+        [assertion]
+        keys = "keys.json"
+        audience = "eu-1"
+        environment = "production"
+    "#;
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("countersign.toml");
+        std::fs::write(&file, text).unwrap();
+        let variables: HashMap<String, String> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let environment = FromEnvironment::with_prefix(super::PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("spop.listen")
+            .source(Some(variables));
+        Settings::read(&file, environment).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn defaults_fill_what_is_left_out() {
+        let settings = read(GOOD, &[]).unwrap();
+        assert_eq!(settings.spop.deadline_ms, 200);
+        assert_eq!(settings.assertion.acceptance_window(), 71);
+        assert_eq!(settings.records.file, Path::new("-"));
+        assert!(settings.policy.file.is_absolute() && settings.policy.file.ends_with("policy.toml"));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let variables = [
+            ("COUNTERSIGN__ASSERTION__AUDIENCE", "us-2"),
+            ("COUNTERSIGN__SPOP__LISTEN", "unix:/tmp/x.sock,tcp:127.0.0.1:9301"),
+            ("COUNTERSIGN__SPOP__DEADLINE_MS", "150"),
+            ("COUNTERSIGN_BIND", "not ours: one underscore"),
+        ];
+        let settings = read(GOOD, &variables).unwrap();
+        assert_eq!(settings.assertion.audience.as_str(), "us-2");
+        assert_eq!(settings.spop.listen.len(), 2);
+        assert_eq!(settings.spop.deadline_ms, 150);
+    }
+
+    #[test]
+    fn faults_name_the_file_and_the_key() {
+        for (from, to, named) in [
+            ("audience = \"eu-1\"", "", "audience"),
+            ("audience", "audiense", "audiense"),
+            ("unix:/run", "unix/run", "`unix/run/countersign/a.sock`"),
+            ("[assertion]", "[assertion]\nmax_lifetime_seconds = 61", "1 to 60"),
+            ("[policy]", "[replay]\ncapacity = 0\n[policy]", "replay.capacity"),
+            ("[policy]", "[policy", "line 4"),
+            ("\"production\"", "\"pro duction\"", "`pro duction`"),
+        ] {
+            let message = read(&GOOD.replace(from, to), &[]).unwrap_err();
+            assert!(message.contains(named) && message.contains("countersign.toml"), "{to}: {message}");
+        }
+    }
+}

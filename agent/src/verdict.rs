@@ -1,0 +1,131 @@
+//! The verdict: a request, a snapshot and the time go in, a verdict comes out. No socket, no clock.
+
+use countersign_contract::assertion::{Expected, Presented, VerifiedAssertion, verify};
+use countersign_contract::canonical::{Authority, Method, Target};
+use countersign_contract::route::{Mode, Replay, Route};
+use countersign_contract::time::UnixSeconds;
+
+use crate::policy::Permit;
+use crate::reason::Refusal;
+use crate::request::Request;
+use crate::snapshot::Snapshot;
+use crate::trust::{ReplayFault, ReplayLog};
+
+/// What was decided about one request.
+#[derive(Debug)]
+pub struct Verdict<'a> {
+    /// Whether it may pass, and to which pool.
+    pub outcome: Result<Permit, Refusal>,
+    /// What an observing route would have refused it for.
+    pub would: Option<Refusal>,
+    /// The route that decided, if one was found.
+    pub route: Option<&'a Route>,
+    /// The assertion, if it holds.
+    pub assertion: Option<VerifiedAssertion>,
+    /// Whether the assertion may be used only this once.
+    pub once: Option<Once>,
+}
+
+/// The assertion of this verdict counts once: HAProxy is to remember it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once;
+
+/// Decides about one request.
+///
+/// The order of checks: canonical request, route, assertion (see
+/// [`verify`](countersign_contract::assertion::verify)), once-only, RBAC. Cheap before dear.
+#[must_use]
+pub fn decide<'a>(request: &Request<'_>, snapshot: &'a Snapshot, used: &ReplayLog, now: UnixSeconds) -> Verdict<'a> {
+    let refused = |refusal| Verdict { outcome: Err(refusal), would: None, route: None, assertion: None, once: None };
+    let asked = match Asked::parse(request) {
+        Ok(asked) => asked,
+        Err(refusal) => return refused(refusal),
+    };
+    let route = match snapshot.policy.routes().find(asked.method, &asked.authority, &asked.target) {
+        Ok(route) => route,
+        Err(none) => return refused(Refusal::NoRoute(none)),
+    };
+    if route.mode == Mode::Off {
+        let outcome = Ok(Permit::unjudged(route));
+        return Verdict { outcome, would: None, route: Some(route), assertion: None, once: None };
+    }
+    let assertion = verify_assertion(request, &asked, snapshot, now);
+    let judged = assertion.as_ref().map_err(Clone::clone).and_then(|assertion| {
+        let once = use_up(assertion, route, asked.method, used, now)?;
+        let permit = snapshot.policy.evaluate(route, assertion)?;
+        Ok((permit, once))
+    });
+    let assertion = assertion.ok();
+    match (judged, route.mode) {
+        (Ok((permit, once)), _) => {
+            Verdict { outcome: Ok(permit), would: None, route: Some(route), assertion, once }
+        }
+        (Err(refusal), Mode::Observe) => Verdict {
+            outcome: Ok(Permit::observed(route)),
+            would: Some(refusal),
+            route: Some(route),
+            assertion,
+            once: None,
+        },
+        (Err(refusal), Mode::Enforce | Mode::Off) => {
+            Verdict { outcome: Err(refusal), would: None, route: Some(route), assertion, once: None }
+        }
+    }
+}
+
+/// A request whose method, host and target are canonical.
+struct Asked<'a> {
+    method: Method<'a>,
+    authority: Authority<'a>,
+    target: Target<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn parse(request: &Request<'a>) -> Result<Self, Refusal> {
+        let method = Method::parse(request.method).map_err(Refusal::Method)?;
+        // Two equal ones are still two: another parser may take another one.
+        let host = if request.hosts == 1 { request.host } else { &[] };
+        let authority = Authority::parse(host).map_err(Refusal::Host)?;
+        let target = Target::parse(request.target).map_err(Refusal::NotCanonical)?;
+        Ok(Self { method, authority, target })
+    }
+}
+
+fn verify_assertion(
+    request: &Request<'_>,
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    now: UnixSeconds,
+) -> Result<VerifiedAssertion, Refusal> {
+    let expected = Expected {
+        audience: &snapshot.audience,
+        environment: &snapshot.environment,
+        now,
+        clock_skew: snapshot.clock_skew,
+        longest_lifetime: snapshot.longest_lifetime,
+        method: asked.method,
+        authority: &asked.authority,
+        target: &asked.target,
+        known_hosts: snapshot.policy.routes().hosts(),
+    };
+    Presented::from_headers(request.assertions, request.assertion)
+        .and_then(|presented| verify(&presented, &snapshot.keys, &expected))
+        .map_err(Refusal::Assertion)
+}
+
+fn use_up(
+    assertion: &VerifiedAssertion,
+    route: &Route,
+    method: Method<'_>,
+    used: &ReplayLog,
+    now: UnixSeconds,
+) -> Result<Option<Once>, Refusal> {
+    match route.replay_of(method) {
+        Replay::Window => Ok(None),
+        Replay::Once => match used.use_up(assertion, now) {
+            Ok(()) => Ok(Some(Once)),
+            Err(ReplayFault::Replayed) => Err(Refusal::Replayed),
+            Err(ReplayFault::Full) => Err(Refusal::ReplayLogFull),
+        },
+    }
+}
