@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The end-to-end harness of Countersign: real HAProxy, the real Compute runtime, real agents.
+//!
+//! A [`world::World`] is the whole stage in one folder. A [`scene::Scene`] plays one request, or a
+//! few, on it and ends as a [`scene::Row`] that says what was seen, what was stated, and what
+//! differed. The list of scenes is in [`scenes`]; the tests and `cargo xtask demo` both play it.
+
+pub mod agent;
+pub mod application;
+pub mod client;
+mod der;
+pub mod fault;
+pub mod forge;
+pub mod haproxy;
+pub mod http_server;
+pub mod identity_provider;
+pub mod journal;
+pub mod listing;
+pub mod load;
+pub mod pieces;
+pub mod ports;
+pub mod process;
+pub mod reaper;
+pub mod records;
+pub mod runner;
+pub mod scene;
+pub mod scenes;
+pub mod tap;
+pub mod trouble;
+pub mod viceroy;
+pub mod world;

@@ -1,0 +1,197 @@
+//! What a scene is, and the row that it ends as.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::trouble::Trouble;
+use crate::world::{Agents, Observed, World};
+
+/// What a scene needs to be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Edge, HAProxy, agents and pools.
+    Whole,
+    /// HAProxy and what is behind it: requests go straight there.
+    FromHaproxy,
+}
+
+/// How a scene gets on with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// Plays beside others in one world.
+    Shares,
+    /// Plays in the common world, but counts requests or changes a store: nobody else plays meanwhile.
+    Alone,
+    /// Stops, freezes or reloads things: gets a world of its own.
+    OwnWorld(Agents),
+}
+
+/// A scene in play.
+pub type Playing<'a> = Pin<Box<dyn Future<Output = Result<Row, Trouble>> + Send + 'a>>;
+
+type Play = Box<dyn for<'a> Fn(&'a World) -> Playing<'a> + Send + Sync>;
+
+/// One row of the table, still to be played.
+pub struct Scene {
+    /// Its name, as in the table and as the name of its test.
+    pub name: String,
+    /// What it needs.
+    pub stage: Stage,
+    /// How it gets on with others.
+    pub manners: Manners,
+    play: Play,
+}
+
+impl Scene {
+    /// A scene that plays `play`.
+    pub fn new(
+        name: impl Into<String>,
+        stage: Stage,
+        manners: Manners,
+        play: impl for<'a> Fn(&'a World) -> Playing<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), stage, manners, play: Box::new(play) }
+    }
+
+    /// Plays it; a trouble on the stage becomes a row that says so.
+    pub async fn play(&self, world: &World) -> Row {
+        let _quiet = world.claim(self.manners).await;
+        let mut row = match (self.play)(world).await {
+            Ok(row) => row,
+            Err(trouble) => Row::failed(trouble.to_string()),
+        };
+        row.scene.clone_from(&self.name);
+        row
+    }
+}
+
+/// How one scene went.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Row {
+    /// The scene's name.
+    pub scene: String,
+    /// The status that the client got.
+    pub status: Option<u16>,
+    /// The pool whose application answered.
+    pub pool: Option<String>,
+    /// `allow` or `deny`, by the record of the tier that decided.
+    pub verdict: Option<String>,
+    /// Its reason.
+    pub reason: Option<String>,
+    /// The decision id.
+    pub decision_id: Option<String>,
+    /// From the connection to the last byte, in milliseconds.
+    pub milliseconds: Option<f64>,
+    /// What was stated, in words.
+    pub expected: Vec<String>,
+    /// What went otherwise; empty when the scene went as stated.
+    pub differed: Vec<String>,
+}
+
+impl Row {
+    /// A row of what was seen; nothing is stated yet.
+    #[must_use]
+    pub fn of(seen: &Observed) -> Self {
+        let (verdict, reason) = seen.records.verdict_and_reason();
+        Self {
+            status: Some(seen.answer.status),
+            pool: seen.application.as_ref().map(|application| application.pool.clone()),
+            verdict,
+            reason,
+            decision_id: seen.decision_id.clone(),
+            milliseconds: Some(seen.answer.took.as_secs_f64() * 1000.0),
+            ..Self::default()
+        }
+    }
+
+    /// A scene that could not be played to its end.
+    #[must_use]
+    pub fn failed(why: String) -> Self {
+        Self { differed: vec![why], ..Self::default() }
+    }
+
+    /// Whether everything went as stated.
+    #[must_use]
+    pub fn went_as_stated(&self) -> bool {
+        self.differed.is_empty()
+    }
+
+    /// States the status.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        let got = self.status;
+        self.state("status", Some(status), got);
+        self
+    }
+
+    /// States the pool.
+    #[must_use]
+    pub fn pool(mut self, pool: &str) -> Self {
+        let got = self.pool.clone();
+        self.state("pool", Some(pool.to_owned()), got);
+        self
+    }
+
+    /// States that no pool answered.
+    #[must_use]
+    pub fn no_pool(mut self) -> Self {
+        let got = self.pool.clone();
+        self.state("pool", None, got);
+        self
+    }
+
+    /// States the verdict and its reason.
+    #[must_use]
+    pub fn verdict(mut self, verdict: &str, reason: &str) -> Self {
+        let (got, why) = (self.verdict.clone(), self.reason.clone());
+        self.state("verdict", Some(verdict.to_owned()), got);
+        self.state("reason", Some(reason.to_owned()), why);
+        self
+    }
+
+    /// States a refusal that reaches no pool.
+    #[must_use]
+    pub fn refused(self, status: u16, reason: &str) -> Self {
+        self.status(status).no_pool().verdict("deny", reason)
+    }
+
+    /// States that something is so.
+    #[must_use]
+    pub fn holds(mut self, statement: impl Into<String>, so: bool) -> Self {
+        let statement = statement.into();
+        if !so {
+            self.differed.push(format!("not so: {statement}"));
+        }
+        self.expected.push(statement);
+        self
+    }
+
+    /// States what a value is.
+    #[must_use]
+    pub fn is<T: PartialEq + std::fmt::Debug>(mut self, what: &str, stated: T, got: T) -> Self {
+        if stated != got {
+            self.differed.push(format!("{what}: stated {stated:?}, got {got:?}"));
+        }
+        self.expected.push(format!("{what} {stated:?}"));
+        self
+    }
+
+    /// States how long the answer may take.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        let so = self.milliseconds.is_some_and(|milliseconds| milliseconds <= limit.as_secs_f64() * 1000.0);
+        self.holds(format!("answered within {limit:?}"), so)
+    }
+
+    fn state<T: PartialEq + Display>(&mut self, what: &str, stated: Option<T>, got: Option<T>) {
+        let text = |value: &Option<T>| value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        if stated != got {
+            self.differed.push(format!("{what}: stated {}, got {}", text(&stated), text(&got)));
+        }
+        self.expected.push(format!("{what} {}", text(&stated)));
+    }
+}

@@ -1,0 +1,134 @@
+//! What a client sends along that only Countersign may say.
+
+use crate::forge::{ADMIN, ENGINEER};
+use crate::scene::Manners::Shares;
+use crate::scene::Stage::{FromHaproxy, Whole};
+use crate::scene::{Row, Scene};
+use crate::scenes::reason::ALLOWED;
+use crate::trouble::Trouble;
+use crate::world::World;
+
+/// Stands in every header that a client makes up, so that its traces are easy to find.
+const MADE_UP: &str = "made-up-by-the-client";
+
+/// Names that a client must not be able to speak in, each in the spelling that is sent.
+const NAMES: [&str; 22] = [
+    "Countersign-Subject",
+    "Countersign-Groups",
+    "Countersign-Decision",
+    "Countersign-Anything",
+    "countersign_subject",
+    "Countersign_Groups",
+    "COUNTERSIGN_DECISION",
+    "Countersign_Assertion",
+    "X-Forwarded-For",
+    "X_Forwarded_For",
+    "X-Forwarded-Host",
+    "X-Forwarded_Proto",
+    "Forwarded",
+    "X-Real-IP",
+    "True-Client-IP",
+    "Fastly-Client-IP",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-HTTP-Method-Override",
+    "X-Remote-User",
+    "Remote_User",
+    "X-Fastly-Bot-Name",
+];
+
+pub(super) fn scenes() -> Vec<Scene> {
+    vec![
+        Scene::new("a client brings headers of ours", Whole, Shares, |world| Box::pin(own_headers(world))),
+        Scene::new("a client brings an assertion of ours", Whole, Shares, |world| {
+            Box::pin(own_assertion(world))
+        }),
+        Scene::new("headers of ours, straight to HAProxy", FromHaproxy, Shares, |world| {
+            Box::pin(straight_headers(world))
+        }),
+        Scene::new("an application speaks in our name", FromHaproxy, Shares, |world| {
+            Box::pin(application_speaks(world))
+        }),
+    ]
+}
+
+async fn own_headers(world: &World) -> Result<Row, Trouble> {
+    let mut ask = world.ask("GET", "/api/things").bearer(&world.token(ENGINEER)?);
+    for name in NAMES {
+        ask = ask.header(name, MADE_UP);
+    }
+    ask = ask.header("Connection", "countersign-assertion");
+    let seen = world.through_edge(&ask).await?;
+    let heard = world.tap()?.heard(&ask.marker).unwrap_or_default();
+    let at_application = seen.application.as_ref().is_none_or(|seen| seen.mentions(MADE_UP));
+    let assertions =
+        heard.lines().filter(|line| line.to_lowercase().starts_with("countersign-assertion:")).count();
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .verdict("allow", ALLOWED)
+        .holds("none reaches HAProxy", !heard.is_empty() && !heard.contains(MADE_UP))
+        .holds("none reaches the application", !at_application)
+        .is("assertions at HAProxy", 1, assertions)
+        .holds("the application sees the user", seen.application_saw("Countersign-Subject", "ann"))
+        .holds(
+            "the application sees the client's address",
+            seen.application_saw("X-Forwarded-For", "127.0.0.1"),
+        ))
+}
+
+/// An assertion for an admin that fits this very request, but was made by a stranger.
+async fn own_assertion(world: &World) -> Result<Row, Trouble> {
+    let ask = world.ask("GET", "/api/things").bearer(&world.token(ENGINEER)?);
+    let forged = world.forge().draft(&ask.request, ADMIN)?.signed_by_a_stranger()?;
+    let ask = ask.assertion(&forged).header("Countersign_Assertion", &forged);
+    let seen = world.through_edge(&ask).await?;
+    let heard = world.tap()?.heard(&ask.marker).unwrap_or_default();
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .verdict("allow", ALLOWED)
+        .holds("it does not reach HAProxy", !heard.is_empty() && !heard.contains(&forged))
+        .holds("the session counts, not the assertion", seen.application_saw("Countersign-Subject", "ann")))
+}
+
+async fn straight_headers(world: &World) -> Result<Row, Trouble> {
+    let mut ask = world.ask("GET", "/api/things");
+    let assertion = world.forge().good(&ask.request, ENGINEER)?;
+    ask = ask.assertion(&assertion);
+    for name in NAMES {
+        ask = ask.header(name, MADE_UP);
+    }
+    let seen = world.straight(&ask).await?;
+    let at_application = seen.application.as_ref().is_none_or(|seen| seen.mentions(MADE_UP));
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .verdict("allow", ALLOWED)
+        .holds("none reaches the application", !at_application)
+        .holds("the application sees the user", seen.application_saw("Countersign-Subject", "ann"))
+        .holds(
+            "the application sees the address that the edge vouched for",
+            seen.application_saw("X-Forwarded-For", crate::forge::CLIENT),
+        ))
+}
+
+/// Every application of the stage sets a decision header of its own.
+async fn application_speaks(world: &World) -> Result<Row, Trouble> {
+    let mut ask = world.ask("GET", "/api/things");
+    let draft = world.forge().draft(&ask.request, ENGINEER)?;
+    ask = ask.assertion(&draft.signed(world.forge()));
+    let seen = world.straight(&ask).await?;
+    let decisions: Vec<&str> = seen
+        .answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("countersign-decision"))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    Ok(Row::of(&seen).status(200).pool("api").is(
+        "decisions in the answer",
+        vec![draft.decision_id().as_str()],
+        decisions,
+    ))
+}

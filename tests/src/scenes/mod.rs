@@ -1,0 +1,31 @@
+//! Every scene, in the order of the table that the demo prints.
+
+mod crossing;
+mod hostile;
+mod listed;
+mod outage;
+pub mod reason;
+mod restart;
+mod routes;
+mod sessions;
+mod spelling;
+
+use crate::scene::Scene;
+
+/// All scenes.
+#[must_use]
+pub fn all() -> Vec<Scene> {
+    [
+        routes::scenes(),
+        sessions::scenes(),
+        crossing::scenes(),
+        hostile::scenes(),
+        listed::scenes(),
+        spelling::scenes(),
+        outage::scenes(),
+        restart::scenes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,131 @@
+//! Session tokens at the edge: which ones are somebody, and which are nobody.
+
+use serde_json::json;
+
+use crate::forge::{ENGINEER, HEADER};
+use crate::identity_provider::{TokenAlgorithm, claims, now};
+use crate::scene::Manners::{Alone, Shares};
+use crate::scene::Stage::Whole;
+use crate::scene::{Row, Scene};
+use crate::scenes::reason::ALLOWED;
+use crate::trouble::Trouble;
+use crate::world::World;
+
+/// A token that is nobody's, and the edge's reason.
+struct BadToken {
+    name: &'static str,
+    reason: &'static str,
+    make: fn(&World) -> Result<String, Trouble>,
+}
+
+const BAD_TOKENS: [BadToken; 7] = [
+    BadToken {
+        name: "a session that has expired",
+        reason: "session-expired",
+        make: |world| signed(world, &claims("ann", &["engineering"], now() - 7200, now() - 3600)),
+    },
+    BadToken {
+        name: "a session of another issuer",
+        reason: "session-issuer-unknown",
+        make: |world| {
+            let mut claims = claims("ann", &["engineering"], now(), now() + 600);
+            if let Some(issuer) = claims.get_mut("iss") {
+                *issuer = json!("https://idp.evil.test");
+            }
+            signed(world, &claims)
+        },
+    },
+    BadToken {
+        name: "a session for another audience",
+        reason: "session-wrong-audience",
+        make: |world| {
+            let mut claims = claims("ann", &["engineering"], now(), now() + 600);
+            if let Some(audience) = claims.get_mut("aud") {
+                *audience = json!("another-app");
+            }
+            signed(world, &claims)
+        },
+    },
+    BadToken {
+        name: "a session signed by somebody else",
+        reason: "session-signature-invalid",
+        make: |world| world.idp()?.forged_token("ann", &["admins"]),
+    },
+    BadToken {
+        name: "a session that is not signed",
+        reason: "session-algorithm-refused",
+        make: |world| {
+            let token = world.token(ENGINEER)?;
+            let claims = token.split('.').nth(1).unwrap_or_default();
+            // {"alg":"none","typ":"JWT"}
+            Ok(format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}."))
+        },
+    },
+    BadToken {
+        name: "a session that is no token",
+        reason: "session-malformed",
+        make: |_| Ok("let-me-in".into()),
+    },
+    BadToken {
+        name: "an assertion in place of a session",
+        reason: "session-malformed",
+        make: |world| world.forge().good(&world.ask("GET", "/api/things").request, ENGINEER),
+    },
+];
+
+pub(super) fn scenes() -> Vec<Scene> {
+    let mut scenes: Vec<Scene> = TokenAlgorithm::ALL
+        .into_iter()
+        .map(|algorithm| {
+            let name = format!("a session cookie signed with {}", algorithm.name());
+            Scene::new(name, Whole, Shares, move |world| Box::pin(good_cookie(world, algorithm)))
+        })
+        .collect();
+    scenes.extend(
+        BAD_TOKENS
+            .iter()
+            .map(|bad| Scene::new(bad.name, Whole, Shares, move |world| Box::pin(bad_token(world, bad)))),
+    );
+    scenes.push(Scene::new("a session signed by a new key", Whole, Alone, |world| Box::pin(new_key(world))));
+    scenes
+}
+
+fn signed(world: &World, claims: &serde_json::Value) -> Result<String, Trouble> {
+    world.idp()?.token_of(TokenAlgorithm::Es256, claims)
+}
+
+async fn good_cookie(world: &World, algorithm: TokenAlgorithm) -> Result<Row, Trouble> {
+    let token = world.idp()?.token(algorithm, "ann", &["engineering", "book-club"])?;
+    let seen = world.through_edge(&world.ask("GET", "/api/things").cookie(&token)).await?;
+    let leaks = seen.application.as_ref().is_none_or(|seen| seen.mentions(&token));
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .verdict("allow", ALLOWED)
+        .holds("the application sees the user", seen.application_saw("Countersign-Subject", "ann"))
+        .holds(
+            "only groups that the policy names go on",
+            seen.application_saw("Countersign-Groups", "engineering"),
+        )
+        .holds("the session token stays at the edge", !leaks && seen.application_saw_no(HEADER)))
+}
+
+async fn bad_token(world: &World, bad: &BadToken) -> Result<Row, Trouble> {
+    let token = (bad.make)(world)?;
+    let ask = world.ask("GET", "/api/things").bearer(&token);
+    let seen = world.through_edge(&ask).await?;
+    Ok(Row::of(&seen)
+        .refused(401, bad.reason)
+        .holds("HAProxy sees nothing", world.tap()?.heard(&ask.marker).is_none()))
+}
+
+/// The provider signs with a key that the edge has never seen: it fetches the keys once more.
+async fn new_key(world: &World) -> Result<Row, Trouble> {
+    world.as_sender(&world.ask("GET", "/api/things"), ENGINEER).await?;
+    world.idp()?.rotate()?;
+    let before = world.idp()?.fetched();
+    let token = world.idp()?.token(TokenAlgorithm::EdDsa, "ann", &["engineering"])?;
+    let seen = world.through_edge(&world.ask("GET", "/api/things").bearer(&token)).await?;
+    let fetched = world.idp()?.fetched() - before;
+    Ok(Row::of(&seen).status(200).pool("api").is("times that the keys were fetched", 1, fetched))
+}

@@ -1,0 +1,183 @@
+//! Fastly's local Compute runtime with the edge program, its stores as files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::journal::Place;
+use crate::pieces;
+use crate::process::{Journals, Process};
+use crate::reaper::Reaper;
+use crate::trouble::Trouble;
+
+/// Longest wait for the compiled program: two seconds of one core, more on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The store of settings and policy.
+pub const CONFIG_STORE: &str = "countersign_config";
+/// The store of the list, the edge dictionary.
+pub const LIST_STORE: &str = "countersign_list";
+/// The store of secrets.
+pub const SECRET_STORE: &str = "countersign_secrets";
+/// The log endpoint of the edge's records; Viceroy prints `NAME :: LINE`.
+pub const LOG_ENDPOINT: &str = "countersign";
+
+/// Items of one store by key.
+pub type Items = BTreeMap<String, String>;
+
+/// What the runtime is given.
+#[derive(Debug, Clone)]
+pub struct EdgeStores {
+    /// Where HAProxy, or the tap before it, listens.
+    pub haproxy: SocketAddr,
+    /// Where the identity provider listens.
+    pub idp: SocketAddr,
+    /// Settings and policy.
+    pub config: Items,
+    /// The list.
+    pub list: Items,
+    /// The secrets.
+    pub secrets: Items,
+}
+
+/// A running edge.
+#[derive(Debug)]
+pub struct Viceroy {
+    address: SocketAddr,
+    folder: PathBuf,
+    journals: Journals,
+    _process: Process,
+}
+
+impl Viceroy {
+    /// Writes stores and configuration into `folder`, starts Viceroy on a free port, and waits
+    /// until it listens.
+    ///
+    /// # Errors
+    /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
+    pub async fn start(stores: &EdgeStores, folder: &Path, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
+        let viceroy = pieces::viceroy()?;
+        let program = pieces::edge()?;
+        let folder = folder.join("edge");
+        fs::create_dir_all(&folder).map_err(Trouble::io("make the edge's folder"))?;
+        write_store(&folder, CONFIG_STORE, &stores.config)?;
+        write_store(&folder, LIST_STORE, &stores.list)?;
+        write_store(&folder, SECRET_STORE, &stores.secrets)?;
+        let configuration = folder.join("fastly.toml");
+        fs::write(&configuration, fastly_toml(stores, &folder)).map_err(Trouble::io("write fastly.toml"))?;
+
+        let journals = Journals::fresh();
+        let mut command = Command::new(viceroy);
+        command
+            .arg("-v")
+            .arg("-C")
+            .arg(&configuration)
+            .args(["--addr", "127.0.0.1:0"])
+            .arg(program)
+            .current_dir(&folder)
+            .env("RUST_LOG", "info")
+            .env("NO_COLOR", "1");
+        let process = Process::start("Viceroy", &mut command, &journals, reaper)?;
+        let listening = listening_address(&journals).await;
+        let address = listening.ok_or_else(|| Trouble::NotReady {
+            what: "Viceroy with the edge program".into(),
+            waited: PATIENCE,
+            said: journals.tail(),
+        })?;
+        Ok(Self { address, folder, journals, _process: process })
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it printed; records are on standard output.
+    #[must_use]
+    pub fn journals(&self) -> &Journals {
+        &self.journals
+    }
+
+    /// Replaces a config store: written beside it and renamed, so that no request sees half of it.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when the file cannot be written.
+    pub fn replace_store(&self, store: &str, items: &Items) -> Result<(), Trouble> {
+        write_store(&self.folder, store, items)
+    }
+
+    /// Breaks a config store: its file is no JSON from now on, as when a writer died half way.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when the file cannot be written.
+    pub fn break_store(&self, store: &str) -> Result<(), Trouble> {
+        write_file(&self.folder, store, b"{\"_meta\": \"{")
+    }
+}
+
+async fn listening_address(journals: &Journals) -> Option<SocketAddr> {
+    const SIGN: &str = "Listening on http://";
+    let on_out = journals.out.wait_for(Place::START, |line| line.contains(SIGN), PATIENCE);
+    let on_err = journals.err.wait_for(Place::START, |line| line.contains(SIGN), PATIENCE);
+    let line = tokio::select! { line = on_out => line, line = on_err => line }?;
+    let (_, rest) = line.split_once(SIGN)?;
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':'))).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
+}
+
+fn write_store(folder: &Path, store: &str, items: &Items) -> Result<(), Trouble> {
+    let json: Value = items.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    write_file(folder, store, json.to_string().as_bytes())
+}
+
+fn write_file(folder: &Path, store: &str, bytes: &[u8]) -> Result<(), Trouble> {
+    let path = store_path(folder, store);
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, bytes)
+        .and_then(|()| fs::rename(&fresh, &path))
+        .map_err(Trouble::io(format!("write the store `{store}`")))
+}
+
+fn store_path(folder: &Path, store: &str) -> PathBuf {
+    folder.join(format!("{store}.json"))
+}
+
+fn fastly_toml(stores: &EdgeStores, folder: &Path) -> String {
+    let path = |store| store_path(folder, store).display().to_string();
+    format!(
+        r#"manifest_version = 3
+name = "countersign-edge"
+language = "other"
+
+[local_server.backends.haproxy]
+url = "http://{haproxy}"
+
+[local_server.backends.idp]
+url = "http://{idp}"
+
+[local_server.config_stores.{CONFIG_STORE}]
+format = "json"
+file = "{config}"
+
+[local_server.config_stores.{LIST_STORE}]
+format = "json"
+file = "{list}"
+
+[local_server.secret_stores.{SECRET_STORE}]
+format = "json"
+file = "{secrets}"
+"#,
+        haproxy = stores.haproxy,
+        idp = stores.idp,
+        config = path(CONFIG_STORE),
+        list = path(LIST_STORE),
+        secrets = path(SECRET_STORE),
+    )
+}
