@@ -1,0 +1,46 @@
+//! `cargo xtask setup`: finds what the other commands need, and brings what is missing.
+
+mod cargo_deny;
+mod haproxy;
+mod linker;
+mod viceroy;
+mod wasm;
+
+use clap::Args;
+
+use crate::fault::Fault;
+use crate::version::Version;
+
+pub(crate) use cargo_deny::cargo_deny;
+
+/// What to bring.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The HAProxy to bring beside the system's: 2.6, 3.0 or 3.2
+    #[arg(long)]
+    haproxy: Option<Version>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
+    for_the_stage()?;
+    arguments.haproxy.map_or(Ok(()), haproxy_of)
+}
+
+/// Everything that demo and tests need: the compiler's targets, the system's HAProxy, Viceroy.
+pub(crate) fn for_the_stage() -> Result<(), Fault> {
+    linker::check()?;
+    wasm::bring()?;
+    haproxy::bring_the_systems()?;
+    viceroy::bring()
+}
+
+/// What compiling for the edge needs.
+pub(crate) fn for_the_edge() -> Result<(), Fault> {
+    linker::check()?;
+    wasm::bring()
+}
+
+/// One version of HAProxy.
+pub(crate) fn haproxy_of(version: Version) -> Result<(), Fault> {
+    haproxy::bring(version)
+}
