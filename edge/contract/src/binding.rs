@@ -46,8 +46,9 @@ impl RequestBinding {
     /// Says which part of the request an assertion was made for differs from the one at hand.
     ///
     /// `claimed` is the digest of the assertion, `hosts` are other hosts it may have been made
-    /// for. The digest doesn't tell what went into it, so the answer is found by trying: at most
-    /// nine methods and [`MOST_HOSTS_TRIED`] hosts.
+    /// for. The digest doesn't tell what went into it, so the answer is found by trying: nine
+    /// methods and [`MOST_HOSTS_TRIED`] hosts, as long as less than [`MOST_BYTES_TRIED`] are
+    /// hashed. Where a long target uses that up, the answer is [`Difference::Path`].
     #[must_use]
     pub fn difference<'h>(
         claimed: Self,
@@ -57,11 +58,13 @@ impl RequestBinding {
         hosts: impl Iterator<Item = &'h str>,
     ) -> Difference {
         let (authority, target) = (authority.as_str(), target.as_str());
+        let tries = MOST_BYTES_TRIED / (target.len() + authority.len() + 64);
         let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
-        if methods.iter().any(|other| Self::of_parts(other, authority, target) == claimed) {
+        let mut tried = methods.iter().take(tries);
+        if tried.any(|other| Self::of_parts(other, authority, target) == claimed) {
             return Difference::Method;
         }
-        let mut hosts = hosts.take(MOST_HOSTS_TRIED);
+        let mut hosts = hosts.take(tries.saturating_sub(methods.len()).min(MOST_HOSTS_TRIED));
         if hosts.any(|other| Self::of_parts(method.as_str(), other, target) == claimed) {
             return Difference::Host;
         }
@@ -69,8 +72,12 @@ impl RequestBinding {
     }
 }
 
-/// How many hosts [`RequestBinding::difference`] tries: 32 digests cost less than one signature.
+/// How many hosts [`RequestBinding::difference`] tries.
 pub const MOST_HOSTS_TRIED: usize = 32;
+
+/// How many bytes [`RequestBinding::difference`] hashes: about what one signature costs, since
+/// whoever has no key can ask for this work.
+pub const MOST_BYTES_TRIED: usize = 16 * 1024;
 
 /// Which part of a request an assertion was made for differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +86,8 @@ pub enum Difference {
     Method,
     /// Another host that we know, everything else equal.
     Host,
-    /// Neither of those alone: another path or query, or more than one part.
+    /// Neither of those alone: another path or query, more than one part, or a target too long to
+    /// find out.
     Path,
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::name::shown;
+
 /// The id of a decision: 128 random bits, written as 32 lower-case hexadecimal digits.
 ///
 /// The edge makes it, the assertion carries it as `txn`, and both tiers write it in their record.
@@ -55,7 +57,7 @@ impl FromStr for DecisionId {
     type Err = NotADecisionId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || NotADecisionId(text.chars().take(64).collect());
+        let refuse = || NotADecisionId(shown(text));
         let digits = <&[u8; 32]>::try_from(text.as_bytes()).map_err(|_| refuse())?;
         let mut bytes = [0; 16];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {

@@ -18,8 +18,21 @@ pub struct NotAName {
 
 impl NotAName {
     fn new(kind: &'static str, expected: &'static str, text: &str) -> Self {
-        Self { kind, expected, text: text.chars().take(64).collect() }
+        Self { kind, expected, text: shown(text) }
     }
+}
+
+/// At most 64 characters of what somebody sent, for a message: what could move a terminal's cursor
+/// or begin a line of its own in a log is escaped.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(64) {
+        match c {
+            '"' | '\'' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
 }
 
 macro_rules! name {
@@ -107,7 +120,7 @@ name!(
 );
 name!(
     /// A group of people, as the identity provider names it.
-    GroupName, "group name", "1 to 128 characters, no comma, no control character, no space at either end",
+    GroupName, "group name", "1 to 128 bytes, no comma, no control character, no space at either end",
     |t| is_header_item(t, 128)
 );
 name!(

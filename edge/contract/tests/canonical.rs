@@ -1,5 +1,13 @@
 //! Which targets are canonical, and which fault each hostile one is refused for.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
 use countersign_contract::canonical::{Allowance, Method, NotCanonical, Target};
 use proptest::prelude::*;
 

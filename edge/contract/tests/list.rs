@@ -1,5 +1,13 @@
 //! The packed list: what is put in is found, and nothing else is.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::{Action, Bucket, BucketFault, ListKey, Meta, MetaFault, Record};
 use countersign_contract::time::UnixSeconds;

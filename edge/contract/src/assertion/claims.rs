@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::binding::RequestBinding;
 use crate::decision_id::DecisionId;
@@ -34,7 +34,8 @@ pub struct Claims {
     pub txn: DecisionId,
     /// The one request it is for.
     pub req: RequestBinding,
-    /// The client's address as the edge saw it, IPv4 where it is IPv4-mapped.
+    /// The client's address as the edge saw it; read as IPv4 where it is IPv4-mapped.
+    #[serde(deserialize_with = "unmapped")]
     pub ip: IpAddr,
     /// Who is asking; absent for nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,4 +54,8 @@ pub struct Claims {
     /// The generation of the list that the edge looked the client up in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rep: Option<u64>,
+}
+
+fn unmapped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    IpAddr::deserialize(deserializer).map(|address| address.to_canonical())
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use hmac::{Hmac, Mac as _};
 use serde::Deserialize;
+use serde_json::error::Category;
 use sha2::Sha256;
 use thiserror::Error;
 
@@ -102,7 +103,7 @@ impl AssertionKeys {
     /// [`KeyFault`] for the first key that can't be used: a set is taken whole or not at all, so
     /// that a typing mistake never drops a key in silence.
     pub fn from_jwks(json: &[u8], secrets: SharedSecrets) -> Result<Self, KeyFault> {
-        let set: KeySet = serde_json::from_slice(json).map_err(|e| KeyFault::NotAKeySet(e.to_string()))?;
+        let set: KeySet = serde_json::from_slice(json).map_err(|e| KeyFault::NotAKeySet(complaint(&e)))?;
         let mut keys = BTreeMap::new();
         for (index, jwk) in set.keys.iter().enumerate() {
             let position = index + 1;
@@ -255,6 +256,16 @@ impl Jwk {
         // RFC 7518 section 3.2: a key of the size of the hash output or larger.
         if secret.len() < 32 { Err("`k` is shorter than 32 bytes") } else { Ok(secret) }
     }
+}
+
+/// What is wrong with the JSON of a key, and where, without a word of what it holds.
+pub(super) fn complaint(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Io | Category::Syntax => "no JSON",
+        Category::Data => "a member that is missing, stands there twice or is of the wrong type",
+        Category::Eof => "it ends too early",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
 }
 
 pub(super) fn decode_32(text: &str) -> Option<[u8; 32]> {

@@ -9,8 +9,8 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use thiserror::Error;
 
-use super::claims::Claims;
-use super::keys::{Jwk, decode_32, usual_header};
+use super::claims::{Claims, MOST_GROUPS};
+use super::keys::{Jwk, complaint, decode_32, usual_header};
 use super::presented::{Algorithm, LONGEST_ASSERTION};
 use crate::name::KeyId;
 
@@ -53,6 +53,9 @@ pub enum MintError {
         "the assertion would be {0} bytes long, at most 4096 are accepted: fewer groups, or a shorter subject"
     )]
     TooLarge(usize),
+    /// More groups than a verifier reads.
+    #[error("the claims hold {0} groups, at most {MOST_GROUPS} are accepted")]
+    TooManyGroups(usize),
     /// The claims can't be written.
     #[error("the claims can't be written as JSON: {0}")]
     Json(String),
@@ -64,7 +67,7 @@ impl AssertionSigner {
     /// # Errors
     /// [`SignerFault`] says what is missing or wrong; never what the key is.
     pub fn from_jwk(json: &[u8]) -> Result<Self, SignerFault> {
-        let jwk: Jwk = serde_json::from_slice(json).map_err(|e| SignerFault::NotAKey(e.to_string()))?;
+        let jwk: Jwk = serde_json::from_slice(json).map_err(|e| SignerFault::NotAKey(complaint(&e)))?;
         let id = jwk.id().map_err(SignerFault::KeyId)?;
         let material =
             jwk.signing_material().map_err(|reason| SignerFault::Unusable { kid: id.to_string(), reason })?;
@@ -81,8 +84,11 @@ impl AssertionSigner {
     /// Signs `claims`: the value of the header [`crate::header::ASSERTION`].
     ///
     /// # Errors
-    /// [`MintError::TooLarge`] if no verifier would read it.
+    /// [`MintError`] if no verifier would read it.
     pub fn mint(&self, claims: &Claims) -> Result<String, MintError> {
+        if claims.groups.len() > MOST_GROUPS {
+            return Err(MintError::TooManyGroups(claims.groups.len()));
+        }
         let json = serde_json::to_vec(claims).map_err(|e| MintError::Json(e.to_string()))?;
         let mut assertion = String::with_capacity(self.header.len() + json.len() * 4 / 3 + 96);
         assertion.push_str(&self.header);

@@ -8,7 +8,7 @@ use super::TYPE;
 use super::claims::{Claims, MOST_GROUPS, VERSION};
 use super::fault::AssertionFault;
 use super::keys::{AssertionKey, AssertionKeys};
-use crate::name::KeyId;
+use crate::name::{KeyId, shown};
 
 /// The longest assertion that is read, in bytes.
 pub const LONGEST_ASSERTION: usize = 4096;
@@ -45,15 +45,15 @@ pub struct Presented<'a> {
 impl<'a> Presented<'a> {
     /// Takes the one header that a request may carry.
     ///
-    /// `count` is how many there were, `value` the last of them.
+    /// `count` is how many there were, `value` the last of them; of several none is read.
     ///
     /// # Errors
     /// [`AssertionFault`]: none or several headers, too long, or not three parts of base64url.
     pub fn from_headers(count: usize, value: Option<&'a [u8]>) -> Result<Self, AssertionFault> {
         match (count, value) {
-            (0, _) | (_, None) => Err(AssertionFault::Missing),
+            (0, _) | (1, None) => Err(AssertionFault::Missing),
             (1, Some(value)) => Self::parse(value),
-            (several, Some(_)) => Err(AssertionFault::Repeated(several)),
+            (several, _) => Err(AssertionFault::Repeated(several)),
         }
     }
 
@@ -103,13 +103,13 @@ impl<'a> Presented<'a> {
             .decode(self.header)
             .map_err(|e| AssertionFault::MalformedHeader(format!("not base64url: {e}")))?;
         let raw: RawHeader =
-            serde_json::from_slice(&bytes).map_err(|e| AssertionFault::MalformedHeader(e.to_string()))?;
+            serde_json::from_slice(&bytes).map_err(|e| AssertionFault::MalformedHeader(complaint(&e)))?;
         if let Some(name) = raw.other {
             return Err(AssertionFault::HeaderParameter(name));
         }
         match raw.typ {
             Some(typ) if typ == TYPE => {}
-            other => return Err(AssertionFault::WrongType(other.unwrap_or_else(|| "missing".to_owned()))),
+            other => return Err(AssertionFault::WrongType(shown(other.as_deref().unwrap_or("missing")))),
         }
         let alg = match raw.alg.as_deref() {
             Some("EdDSA") => Algorithm::EdDsa,
@@ -117,7 +117,7 @@ impl<'a> Presented<'a> {
             Some(none) if none.eq_ignore_ascii_case("none") => {
                 return Err(AssertionFault::AlgorithmNone(none.to_owned()));
             }
-            other => return Err(AssertionFault::AlgorithmRefused(shorten(other.unwrap_or("missing")))),
+            other => return Err(AssertionFault::AlgorithmRefused(shown(other.unwrap_or("missing")))),
         };
         let kid = raw.kid.ok_or_else(|| AssertionFault::KeyIdMissing("it is missing".to_owned()))?;
         let kid = kid.parse::<KeyId>().map_err(|e| AssertionFault::KeyIdMissing(e.to_string()))?;
@@ -131,6 +131,10 @@ impl<'a> Presented<'a> {
             .decode_slice(self.claims, &mut buffer)
             .map_err(|e| AssertionFault::MalformedClaims(format!("not base64url: {e}")))?;
         let bytes = buffer.get(..length).unwrap_or_default();
+        // A derived reader would take an array of the members in their order as well.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(AssertionFault::MalformedClaims("they are not an object".to_owned()));
+        }
         let claims: Claims = serde_json::from_slice(bytes).map_err(|e| self.claims_fault(bytes, &e))?;
         if claims.v != VERSION {
             return Err(AssertionFault::UnsupportedVersion(claims.v));
@@ -152,7 +156,7 @@ impl<'a> Presented<'a> {
         }
         match serde_json::from_slice(bytes) {
             Ok(Version { v }) if v != VERSION => AssertionFault::UnsupportedVersion(v),
-            _ => AssertionFault::MalformedClaims(error.to_string()),
+            _ => AssertionFault::MalformedClaims(complaint(error)),
         }
     }
 
@@ -211,7 +215,7 @@ impl<'de> serde::Deserialize<'de> for RawHeader {
                         "typ" => &mut header.typ,
                         _ => {
                             map.next_value::<IgnoredAny>()?;
-                            header.other.get_or_insert_with(|| shorten(&name));
+                            header.other.get_or_insert_with(|| shown(&name));
                             continue;
                         }
                     };
@@ -226,7 +230,7 @@ impl<'de> serde::Deserialize<'de> for RawHeader {
     }
 }
 
-/// At most 64 characters of what somebody sent, for a message.
-fn shorten(text: &str) -> String {
-    text.chars().take(64).collect()
+/// What is wrong with some JSON, cut short: the message repeats text of whoever sent it.
+fn complaint(error: &serde_json::Error) -> String {
+    error.to_string().chars().take(200).collect()
 }
