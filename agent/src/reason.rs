@@ -130,17 +130,23 @@ impl Refusal {
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::Question(_) => "use the shipped countersign.spoe.conf: its `args` line is what the agent reads",
+            Self::Question(_) => {
+                "use the shipped countersign.spoe.conf: its `args` line is what the agent reads"
+            }
             Self::NotCanonical(_) | Self::NoRoute(NoRoute::NotCanonical(_)) => {
                 "send the path in its one canonical spelling, or let the route `allow` it"
             }
             Self::Host(_) | Self::Method(_) => "nothing: no browser sends this",
             Self::NoRoute(_) => "add a route to the policy, or look for a mistyped host, path or method",
             Self::Assertion(fault) => remedy_of(fault),
-            Self::Replayed => "nothing if it was an attack; a client that repeats itself must ask the edge again",
+            Self::Replayed => {
+                "nothing if it was an attack; a client that repeats itself must ask the edge again"
+            }
             Self::ReplayLogFull => "raise `replay.capacity`, or let fewer routes take each assertion once",
             Self::IdentityRequired { .. } => "sign in at the edge, or make the route's `identity` optional",
-            Self::GroupDenied { .. } => "take the group from the route's `deny_groups`, or the person from the group",
+            Self::GroupDenied { .. } => {
+                "take the group from the route's `deny_groups`, or the person from the group"
+            }
             Self::PermissionMissing { .. } => "give the permission to a role of one of the person's groups",
         }
     }
@@ -152,7 +158,9 @@ const fn remedy_of(fault: &AssertionFault) -> &'static str {
         AssertionFault::Expired(_) | AssertionFault::NotYetValid(_) => {
             "compare the clocks of edge and origin; a captured assertion stays refused"
         }
-        AssertionFault::UnknownKey(_) => "add the edge's public key to the file of `assertion.keys` and reload",
+        AssertionFault::UnknownKey(_) => {
+            "add the edge's public key to the file of `assertion.keys` and reload"
+        }
         AssertionFault::WrongAudience { .. } => "compare `audience` in the settings of edge and agent",
         AssertionFault::WrongEnvironment { .. } => "compare `environment` in the settings of edge and agent",
         AssertionFault::BoundToAnother(_) => {
@@ -180,7 +188,10 @@ impl fmt::Display for Refusal {
             Self::IdentityRequired { route } => write!(f, "route `{route}` asks for somebody signed in"),
             Self::GroupDenied { route, group } => write!(f, "route `{route}` refuses group `{group}`"),
             Self::PermissionMissing { route, permission } => {
-                write!(f, "route `{route}` asks for permission `{permission}`, which none of the person's groups gives")
+                write!(
+                    f,
+                    "route `{route}` asks for permission `{permission}`, which none of the person's groups gives"
+                )
             }
         }
     }

@@ -49,10 +49,8 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`QuestionFault`] names what is missing, of another type or there twice.
     pub fn from_notify(notify: &Notify<'a>) -> Result<Self, QuestionFault> {
-        let message = notify
-            .messages()
-            .find(|message| message.name() == MESSAGE)
-            .ok_or(QuestionFault::NoMessage)?;
+        let message =
+            notify.messages().find(|message| message.name() == MESSAGE).ok_or(QuestionFault::NoMessage)?;
         let mut given = Given::default();
         for (name, value) in message.args() {
             match name {

@@ -149,7 +149,7 @@ pub enum SettingsError {
         /// The settings file.
         file: PathBuf,
         /// What is wrong.
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// A value is out of bounds.
     #[error("settings {file}: `{key}` is {value}: expected {expected}")]
@@ -181,7 +181,7 @@ impl Settings {
     }
 
     fn read(file: &Path, environment: FromEnvironment) -> Result<Self, SettingsError> {
-        let of_file = |source| SettingsError::Config { file: file.to_owned(), source };
+        let of_file = |source| SettingsError::Config { file: file.to_owned(), source: Box::new(source) };
         let mut settings: Self = Config::builder()
             .add_source(File::from(file).format(FileFormat::Toml))
             .add_source(environment)
@@ -212,10 +212,18 @@ impl Settings {
         }
         // The contract's bounds: a longer life is a longer time to replay in.
         if !(1..=60).contains(&assertion.max_lifetime_seconds) {
-            return refuse("assertion.max_lifetime_seconds", assertion.max_lifetime_seconds.to_string(), "1 to 60");
+            return refuse(
+                "assertion.max_lifetime_seconds",
+                assertion.max_lifetime_seconds.to_string(),
+                "1 to 60",
+            );
         }
         if assertion.clock_skew_seconds > 60 {
-            return refuse("assertion.clock_skew_seconds", assertion.clock_skew_seconds.to_string(), "0 to 60");
+            return refuse(
+                "assertion.clock_skew_seconds",
+                assertion.clock_skew_seconds.to_string(),
+                "0 to 60",
+            );
         }
         if replay.capacity == 0 {
             return refuse("replay.capacity", "0".to_owned(), "at least 1");

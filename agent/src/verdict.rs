@@ -35,8 +35,14 @@ pub struct Once;
 /// The order of checks: canonical request, route, assertion (see
 /// [`verify`](countersign_contract::assertion::verify)), once-only, RBAC. Cheap before dear.
 #[must_use]
-pub fn decide<'a>(request: &Request<'_>, snapshot: &'a Snapshot, used: &ReplayLog, now: UnixSeconds) -> Verdict<'a> {
-    let refused = |refusal| Verdict { outcome: Err(refusal), would: None, route: None, assertion: None, once: None };
+pub fn decide<'a>(
+    request: &Request<'_>,
+    snapshot: &'a Snapshot,
+    used: &ReplayLog,
+    now: UnixSeconds,
+) -> Verdict<'a> {
+    let refused =
+        |refusal| Verdict { outcome: Err(refusal), would: None, route: None, assertion: None, once: None };
     let asked = match Asked::parse(request) {
         Ok(asked) => asked,
         Err(refusal) => return refused(refusal),

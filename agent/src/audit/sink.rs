@@ -62,11 +62,8 @@ impl RecordSink {
     /// # Errors
     /// [`SinkError`] if that can't be done.
     pub fn open(file: &Path) -> Result<Self, SinkError> {
-        let target = if file == Path::new("-") {
-            Target::Stdout(io::stdout())
-        } else {
-            Target::File(open(file)?)
-        };
+        let target =
+            if file == Path::new("-") { Target::Stdout(io::stdout()) } else { Target::File(open(file)?) };
         let queue =
             Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), file: file.to_owned() });
         let for_writer = Arc::clone(&queue);
@@ -163,7 +160,10 @@ impl Queue {
             let ended = state.ended;
             drop(state);
             if lost > 0 {
-                lines.extend_from_slice(format!("{{\"tier\":\"agent\",\"event\":\"records-lost\",\"count\":{lost}}}\n").as_bytes());
+                lines.extend_from_slice(
+                    format!("{{\"tier\":\"agent\",\"event\":\"records-lost\",\"count\":{lost}}}\n")
+                        .as_bytes(),
+                );
                 tracing::warn!(lost, "records were lost: what takes them is too slow");
             }
             if lines.is_empty() && ended {

@@ -35,7 +35,12 @@ impl Check {
             }
         };
         let routes = snapshot.policy.routes().routes();
-        println!("{}: {} routes, digest {}", settings.policy.file.display(), routes.len(), snapshot.policy.digest());
+        println!(
+            "{}: {} routes, digest {}",
+            settings.policy.file.display(),
+            routes.len(),
+            snapshot.policy.digest()
+        );
         let keys: Vec<_> = snapshot.keys.ids().map(ToString::to_string).collect();
         println!("{}: keys {}", settings.assertion.keys.display(), keys.join(", "));
         for route in routes {

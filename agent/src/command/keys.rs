@@ -59,8 +59,10 @@ impl Generate {
         let kid = self.kid.map_or_else(|| URL_SAFE_NO_PAD.encode(id), String::from);
         let x = URL_SAFE_NO_PAD.encode(SigningKey::from_bytes(&seed).verifying_key().as_bytes());
         let d = URL_SAFE_NO_PAD.encode(seed);
-        let public = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
-        let private = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x, "d": d});
+        let public =
+            json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x});
+        let private =
+            json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x, "d": d});
         let private_file = self.out.join("assertion.private.jwk.json");
         let public_file = self.out.join("assertion.jwks.json");
         std::fs::create_dir_all(&self.out)

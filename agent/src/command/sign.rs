@@ -16,9 +16,11 @@ use super::url::{RequestError, Url, method};
 use crate::serve::now;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  curl -H \"$(countersign sign --key assertion.private.jwk.json --audience eu-1 \
+#[command(
+    after_help = "Example:\n  curl -H \"$(countersign sign --key assertion.private.jwk.json --audience eu-1 \
     --environment production --url http://www.example.test/api/ --subject alice --groups engineering)\" \
-    -H 'Host: www.example.test' http://127.0.0.1:8000/api/")]
+    -H 'Host: www.example.test' http://127.0.0.1:8000/api/"
+)]
 pub(super) struct Sign {
     /// The private key (JWK)
     #[arg(long, value_name = "FILE")]
@@ -74,9 +76,10 @@ impl Sign {
     }
 
     fn sign(self) -> Result<String, SignError> {
-        let json = std::fs::read(&self.key).map_err(|source| SignError::Read { file: self.key.clone(), source })?;
-        let signer =
-            AssertionSigner::from_jwk(&json).map_err(|fault| SignError::Key { file: self.key.clone(), fault })?;
+        let json =
+            std::fs::read(&self.key).map_err(|source| SignError::Read { file: self.key.clone(), source })?;
+        let signer = AssertionSigner::from_jwk(&json)
+            .map_err(|fault| SignError::Key { file: self.key.clone(), fault })?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(SignError::Random)?;
         let iat = now().seconds();

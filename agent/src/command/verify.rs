@@ -84,7 +84,9 @@ fn read_header(header: String) -> io::Result<String> {
         io::stdin().take(LONGEST_ASSERTION as u64 + 64).read_to_string(&mut text)?;
     }
     let value = match text.split_once(':') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case(countersign_contract::header::ASSERTION) => value,
+        Some((name, value)) if name.trim().eq_ignore_ascii_case(countersign_contract::header::ASSERTION) => {
+            value
+        }
         _ => text.as_str(),
     };
     Ok(value.trim().to_owned())

@@ -76,12 +76,18 @@ impl Policy {
         if let Some(permission) = &route.permission
             && !self.gives(claims, permission)
         {
-            return Err(Refusal::PermissionMissing { route: route.name.clone(), permission: permission.clone() });
+            return Err(Refusal::PermissionMissing {
+                route: route.name.clone(),
+                permission: permission.clone(),
+            });
         }
         Ok(Permit { pool: route.pool.clone(), basis: Basis::Granted })
     }
 
     fn gives(&self, claims: &Claims, permission: &countersign_contract::name::Permission) -> bool {
-        claims.groups.iter().any(|group| self.permissions.get(group).is_some_and(|given| given.contains(permission)))
+        claims
+            .groups
+            .iter()
+            .any(|group| self.permissions.get(group).is_some_and(|given| given.contains(permission)))
     }
 }

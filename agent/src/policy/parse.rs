@@ -5,7 +5,9 @@ use std::fmt;
 
 use countersign_contract::canonical::Allowance;
 use countersign_contract::name::{Permission, PoolName, RoleName, RouteName};
-use countersign_contract::route::{Class, HostPattern, Identity, Mode, PathPattern, Replay, Route, RouteTable};
+use countersign_contract::route::{
+    Class, HostPattern, Identity, Mode, PathPattern, Replay, Route, RouteTable,
+};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -53,7 +55,17 @@ impl fmt::Display for PolicyFaults {
 const TOP_KEYS: [&str; 3] = ["version", "roles", "route"];
 const ROLE_KEYS: [&str; 2] = ["groups", "permissions"];
 const ROUTE_KEYS: [&str; 12] = [
-    "name", "hosts", "path", "methods", "class", "mode", "identity", "permission", "deny_groups", "replay", "pool",
+    "name",
+    "hosts",
+    "path",
+    "methods",
+    "class",
+    "mode",
+    "identity",
+    "permission",
+    "deny_groups",
+    "replay",
+    "pool",
     "allow",
 ];
 
@@ -90,7 +102,9 @@ fn check_version<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>) {
 
 fn read_roles<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>) -> BTreeMap<RoleName, Role> {
     let mut roles = BTreeMap::new();
-    let Some(table) = document.get("roles").and_then(|value| reader.table(value, "`roles`")) else { return roles };
+    let Some(table) = document.get("roles").and_then(|value| reader.table(value, "`roles`")) else {
+        return roles;
+    };
     for (key, value) in table {
         let name: &str = key.get_ref();
         let what = format!("role `{name}`");
@@ -157,7 +171,10 @@ fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> 
     let hosts: Option<BTreeSet<HostPattern>> = reader.required(table, "hosts", place, &what).map(|value| {
         let hosts = reader.set(value, &of("hosts"));
         if value.get_ref().as_array().is_some_and(|hosts| hosts.is_empty()) {
-            reader.fault(value.span().start, format_args!("{} is empty: expected at least one host", of("hosts")));
+            reader.fault(
+                value.span().start,
+                format_args!("{} is empty: expected at least one host", of("hosts")),
+            );
         }
         hosts
     });
@@ -167,13 +184,15 @@ fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> 
     let pool: Option<PoolName> =
         reader.required(table, "pool", place, &what).and_then(|value| reader.parsed(value, &of("pool")));
     let methods = table.get("methods").map(|value| reader.set(value, &of("methods"))).unwrap_or_default();
-    let deny_groups = table.get("deny_groups").map(|value| reader.set(value, &of("deny_groups"))).unwrap_or_default();
+    let deny_groups =
+        table.get("deny_groups").map(|value| reader.set(value, &of("deny_groups"))).unwrap_or_default();
     let permission: Option<Permission> =
         table.get("permission").and_then(|value| reader.parsed(value, &of("permission")));
     let permission_place = table.get("permission").map_or(place, start);
     // What is left out is the safe one.
-    let class = read_word(reader, table, "class", &what, &[("private", Class::Private), ("public", Class::Public)])
-        .unwrap_or(Class::Private);
+    let class =
+        read_word(reader, table, "class", &what, &[("private", Class::Private), ("public", Class::Public)])
+            .unwrap_or(Class::Private);
     let modes = [("enforce", Mode::Enforce), ("observe", Mode::Observe), ("off", Mode::Off)];
     let mode = read_word(reader, table, "mode", &what, &modes).unwrap_or(Mode::Enforce);
     let identities = [("required", Identity::Required), ("optional", Identity::Optional)];
@@ -221,20 +240,30 @@ fn check_public<'t>(
     }
     for key in ["permission", "deny_groups"] {
         if let Some(value) = table.get(key) {
-            reader.fault(start(value), format_args!("{what} is public and has `{key}`: nobody is identified there"));
+            reader.fault(
+                start(value),
+                format_args!("{what} is public and has `{key}`: nobody is identified there"),
+            );
         }
     }
     if let Some(value) = table.get("identity").filter(|value| value.get_ref().as_str() == Some("required")) {
-        reader.fault(start(value), format_args!("{what} is public and its `identity` is `required`: expected `optional`"));
+        reader.fault(
+            start(value),
+            format_args!("{what} is public and its `identity` is `required`: expected `optional`"),
+        );
     }
     if let Some(value) = table.get("replay").filter(|_| replay == Some(Replay::Once)) {
-        reader.fault(start(value), format_args!("{what} is public and its `replay` is `once`: a cache repeats requests"));
+        reader.fault(
+            start(value),
+            format_args!("{what} is public and its `replay` is `once`: a cache repeats requests"),
+        );
     }
 }
 
 fn check_identity<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, what: &str, identity: Option<Identity>) {
     if let Some(value) = table.get("permission").filter(|_| identity == Some(Identity::Optional)) {
-        let message = "has a `permission` and its `identity` is `optional`: a permission needs somebody signed in";
+        let message =
+            "has a `permission` and its `identity` is `optional`: a permission needs somebody signed in";
         reader.fault(start(value), format_args!("{what} {message}"));
     }
 }
@@ -244,7 +273,10 @@ fn check_permissions(reader: &mut Reader<'_>, roles: &BTreeMap<RoleName, Role>, 
     for Placed { route, permission: place, .. } in routes {
         if let Some(permission) = route.permission.as_ref().filter(|permission| !given.contains(permission)) {
             let name = &route.name;
-            reader.fault(*place, format_args!("route `{name}` asks for permission `{permission}`, which no role gives"));
+            reader.fault(
+                *place,
+                format_args!("route `{name}` asks for permission `{permission}`, which no role gives"),
+            );
         }
     }
 }
@@ -255,8 +287,11 @@ fn build_table(reader: &mut Reader<'_>, placed: Vec<Placed>) -> Option<RouteTabl
         Ok(table) => Some(table),
         Err(overlaps) => {
             for overlap in overlaps {
-                if let (Some((first, _)), Some((second, place))) = (places.get(overlap.first), places.get(overlap.second)) {
-                    let message = "have a host and a path in common and share a method: expected one route to decide";
+                if let (Some((first, _)), Some((second, place))) =
+                    (places.get(overlap.first), places.get(overlap.second))
+                {
+                    let message =
+                        "have a host and a path in common and share a method: expected one route to decide";
                     reader.fault(*place, format_args!("routes `{first}` and `{second}` {message}"));
                 }
             }

@@ -58,7 +58,10 @@ impl<'t> Reader<'t> {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
                 let expected = known.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-                self.fault(key.span().start, format_args!("unknown key `{name}` in {what}: expected one of {expected}"));
+                self.fault(
+                    key.span().start,
+                    format_args!("unknown key `{name}` in {what}: expected one of {expected}"),
+                );
             }
         }
     }
@@ -97,7 +100,11 @@ impl<'t> Reader<'t> {
     }
 
     /// A string that parses as `T`.
-    pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, value: &Value<'t>, what: &str) -> Option<T> {
+    pub(super) fn parsed<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        value: &Value<'t>,
+        what: &str,
+    ) -> Option<T> {
         let Some(text) = value.get_ref().as_str() else {
             self.mistyped(value, what, "a string");
             return None;
@@ -112,7 +119,11 @@ impl<'t> Reader<'t> {
     }
 
     /// An array of strings that parse as `T`, none of them twice.
-    pub(super) fn set<T: FromStr<Err: fmt::Display> + Ord>(&mut self, value: &Value<'t>, what: &str) -> BTreeSet<T> {
+    pub(super) fn set<T: FromStr<Err: fmt::Display> + Ord>(
+        &mut self,
+        value: &Value<'t>,
+        what: &str,
+    ) -> BTreeSet<T> {
         let mut set = BTreeSet::new();
         for item in self.array(value, what) {
             if let Some(parsed) = self.parsed::<T>(item, what)

@@ -54,7 +54,8 @@ async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
     let (routes, policy) = (snapshot.policy.routes().routes().len(), snapshot.policy.digest().clone());
     let snapshot = Arc::new(CurrentSnapshot::new(snapshot));
     let records = Arc::new(RecordSink::open(&settings.records.file)?);
-    let used = ReplayLog::new(settings.replay.capacity, settings.assertion.acceptance_window(), now().seconds());
+    let used =
+        ReplayLog::new(settings.replay.capacity, settings.assertion.acceptance_window(), now().seconds());
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&snapshot), used, Arc::clone(&records)));
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
@@ -94,7 +95,9 @@ async fn reload_at(
         if let Err(error) = records.reopen() {
             tracing::error!(%error, "the old file of records goes on being written");
         }
-        let loaded = Settings::load(&file).map_err(ServeError::Settings).and_then(|s| load(&s).map_err(ServeError::Load));
+        let loaded = Settings::load(&file)
+            .map_err(ServeError::Settings)
+            .and_then(|s| load(&s).map_err(ServeError::Load));
         match loaded {
             Ok(snapshot) => {
                 tracing::info!(policy = %snapshot.policy.digest(), keys = snapshot.keys.ids().count(), "reloaded");

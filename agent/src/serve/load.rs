@@ -73,14 +73,16 @@ pub fn load(settings: &Settings) -> Result<Snapshot, Vec<LoadError>> {
 /// # Errors
 /// [`LoadError`] with every place that is wrong.
 pub fn load_policy(file: &Path) -> Result<Policy, LoadError> {
-    let text = std::fs::read_to_string(file).map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(file).map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
     Policy::parse(&text).map_err(|faults| LoadError::Policy { file: file.to_owned(), faults })
 }
 
 fn load_keys(settings: &Settings) -> Result<AssertionKeys, LoadError> {
     let read = |file: &Path, secrets| {
         let json = std::fs::read(file).map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
-        AssertionKeys::from_jwks(&json, secrets).map_err(|fault| LoadError::Keys { file: file.to_owned(), fault })
+        AssertionKeys::from_jwks(&json, secrets)
+            .map_err(|fault| LoadError::Keys { file: file.to_owned(), fault })
     };
     let keys = read(&settings.assertion.keys, SharedSecrets::Refused)?;
     match &settings.assertion.shared_secrets {

@@ -57,7 +57,10 @@ pub enum ReplayFault {
 
 impl std::fmt::Debug for ReplayLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplayLog").field("len", &self.len()).field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("ReplayLog")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,11 +69,8 @@ impl ReplayLog {
     /// seconds after they were first seen.
     #[must_use]
     pub fn new(capacity: usize, window: u64, now: UnixSeconds) -> Self {
-        let generations = Generations {
-            current: Generation::default(),
-            previous: Generation::default(),
-            began: now,
-        };
+        let generations =
+            Generations { current: Generation::default(), previous: Generation::default(), began: now };
         Self { generations: RwLock::new(generations), capacity, window, hasher: RandomState::new() }
     }
 

@@ -1,0 +1,261 @@
+//! The command line as an operator uses it: the built program, real files, real signals.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use haproxy_wire::spop::{
+    Ack, Action, AgentHello, FrameId, HaproxyHello, MaxFrameSize, NotifyWriter, Purpose, Value,
+};
+
+const POLICY: &str = "version = 1\n\n[[route]]\nname = \"all\"\nhosts = [\"www.example.test\"]\npath = \"/**\"\npool = \"web\"\n";
+const SETTINGS: &str = "[spop]\nlisten = [\"unix:SOCKET\"]\n[policy]\nfile = \"policy.toml\"\n[assertion]\nkeys = \"assertion.jwks.json\"\naudience = \"eu-1\"\nenvironment = \"production\"\n[records]\nfile = \"records.jsonl\"\n";
+
+/// A folder with settings, policy and keys.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("policy.toml"), POLICY).unwrap();
+    std::fs::write(at("countersign.toml"), SETTINGS.replace("SOCKET", at("a.sock").to_str().unwrap()))
+        .unwrap();
+    let made = run(folder.path(), &["keys", "generate", "--out", ".", "--kid", "k1"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    folder
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn sign(folder: &Path, url: &str) -> String {
+    let arguments = [
+        "sign",
+        "--key",
+        "assertion.private.jwk.json",
+        "--audience",
+        "eu-1",
+        "--environment",
+        "production",
+        "--subject",
+        "alice",
+        "--url",
+        url,
+    ];
+    let signed = run(folder, &arguments);
+    assert!(signed.status.success(), "{}", text(&signed.stderr));
+    text(&signed.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_private_key_is_private_and_never_overwritten() {
+    let folder = folder();
+    let mode = |name: &str| folder.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("assertion.private.jwk.json"), mode("assertion.jwks.json")), (0o600, 0o644));
+    let public = std::fs::read_to_string(folder.path().join("assertion.jwks.json")).unwrap();
+    assert!(!public.contains("\"d\""), "{public}");
+    let again = run(folder.path(), &["keys", "generate", "--out", "."]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        text(&again.stderr).contains("assertion.private.jwk.json is there already"),
+        "{}",
+        text(&again.stderr)
+    );
+}
+
+#[test]
+fn what_is_signed_verifies_for_its_request_and_is_explained_for_another() {
+    let folder = folder();
+    let header = sign(folder.path(), "http://www.example.test/a?b");
+    let verify = |url: &str, header: &str| {
+        run(folder.path(), &["verify", "--settings", "countersign.toml", "--url", url, header])
+    };
+    let accepted = verify("http://www.example.test/a?b", &header);
+    assert!(accepted.status.success(), "{}", text(&accepted.stdout));
+    assert_eq!(text(&accepted.stdout).matches(" ok\n").count(), 8);
+    let refused = verify("http://www.example.test/a?c", &header);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stdout);
+    assert!(said.contains("bound-to-another-path") && said.contains("signature    ok"), "{said}");
+    let malformed = verify("http://www.example.test/", "Countersign-Assertion: nonsense");
+    assert!(text(&malformed.stdout).contains("malformed-parts"), "{}", text(&malformed.stdout));
+    assert_eq!(malformed.status.code(), Some(1));
+}
+
+#[test]
+fn check_says_everything_that_is_wrong_where_it_is() {
+    let folder = folder();
+    let good = run(folder.path(), &["check", "--settings", "countersign.toml"]);
+    assert!(good.status.success());
+    assert!(
+        text(&good.stdout).contains("all: * www.example.test/** -> pool web (private, enforce)"),
+        "{}",
+        text(&good.stdout)
+    );
+    std::fs::write(folder.path().join("policy.toml"), "version = 3\n[[route]]\nnane = \"x\"\n").unwrap();
+    std::fs::write(folder.path().join("assertion.jwks.json"), "{\"keys\":[]}").unwrap();
+    let bad = run(folder.path(), &["check", "--settings", "countersign.toml"]);
+    assert_eq!(bad.status.code(), Some(1));
+    let said = text(&bad.stderr);
+    for place in [
+        "policy.toml:1:11: ",
+        "policy.toml:3:1: unknown key `nane`",
+        "policy.toml:2:1: the route has no `pool`",
+        "assertion.jwks.json: the set holds no key",
+    ] {
+        assert!(said.contains(place), "{place} in {said}");
+    }
+}
+
+#[test]
+fn compile_prints_the_items_of_the_edges_store() {
+    let folder = folder();
+    let compiled = run(folder.path(), &["compile", "--policy", "policy.toml"]);
+    let items: serde_json::Value = serde_json::from_slice(&compiled.stdout).unwrap();
+    assert_eq!(items["policy"], "1");
+    let policy: serde_json::Value = serde_json::from_str(items["policy.0"].as_str().unwrap()).unwrap();
+    assert_eq!(policy["routes"][0]["name"], "all");
+}
+
+/// The daemon, killed if a test ends before it does.
+struct Daemon {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Daemon {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["serve", "--settings", "countersign.toml"])
+            .current_dir(folder)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut daemon = Self { child, log };
+        daemon.wait_for("ready");
+        daemon
+    }
+
+    fn wait_for(&mut self, word: &str) -> String {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the daemon ended before it said `{word}`");
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks as HAProxy would, on a connection of its own.
+fn ask(socket: &Path, target: &str, header: &str) -> Vec<(String, String)> {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut out = BytesMut::new();
+    let hello = HaproxyHello {
+        supported_versions: b"2.0",
+        max_frame_size: 16_380,
+        capabilities: b"pipelining",
+        purpose: Purpose::Session,
+        engine_id: Some(b"test"),
+    };
+    hello.encode(&mut out).unwrap();
+    stream.write_all(&out).unwrap();
+    AgentHello::parse(&read_frame(&mut stream)).unwrap();
+    let mut writer = NotifyWriter::new();
+    let message = writer.message("request");
+    for (name, value) in [
+        ("id", Value::Str(b"79263d98-2d45-49a3-9c3d-ac4a8516755b")),
+        ("method", Value::Str(b"GET")),
+        ("host", Value::Str(b"www.example.test")),
+        ("hosts", Value::Int64(1)),
+        ("target", Value::Str(target.as_bytes())),
+        ("assertions", Value::Int64(1)),
+        ("assertion", Value::Str(header.trim_start_matches("Countersign-Assertion: ").as_bytes())),
+    ] {
+        message.arg(name, value).unwrap();
+    }
+    out.clear();
+    writer.encode(FrameId { stream: 1, frame: 1 }, MaxFrameSize::DEFAULT, &mut out).unwrap();
+    stream.write_all(&out).unwrap();
+    let payload = read_frame(&mut stream);
+    let ack = Ack::parse(&payload).unwrap();
+    ack.actions()
+        .map(|action| {
+            let Action::SetVar { name, value, .. } = action else { panic!("only variables are set") };
+            (text(name), value.as_str().unwrap_or_default().to_owned())
+        })
+        .collect()
+}
+
+fn read_frame(stream: &mut UnixStream) -> Vec<u8> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut payload = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut payload).unwrap();
+    payload
+}
+
+#[test]
+fn the_daemon_answers_reloads_all_or_nothing_and_stops_cleanly() {
+    let folder = folder();
+    let socket = folder.path().join("a.sock");
+    let mut daemon = Daemon::start(folder.path());
+    let pool = |target: &str| {
+        let variables =
+            ask(&socket, target, &sign(folder.path(), &format!("http://www.example.test{target}")));
+        variables.into_iter().find(|(name, _)| name == "pool").map(|(_, pool)| pool)
+    };
+    assert_eq!(pool("/a").as_deref(), Some("web"));
+
+    std::fs::write(folder.path().join("policy.toml"), POLICY.replace("pool = ", "pol = ")).unwrap();
+    daemon.signal("HUP");
+    let refused = daemon.wait_for("reload refused, nothing changed");
+    assert!(refused.contains("policy.toml"), "{refused}");
+    assert_eq!(pool("/b").as_deref(), Some("web"));
+
+    std::fs::write(folder.path().join("policy.toml"), POLICY.replace("web", "api")).unwrap();
+    std::fs::rename(folder.path().join("records.jsonl"), folder.path().join("records.1")).unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    assert_eq!(pool("/c").as_deref(), Some("api"));
+
+    daemon.signal("TERM");
+    assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
+    assert!(!socket.exists());
+    let records = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap().lines().count();
+    assert_eq!((records("records.1"), records("records.jsonl")), (2, 1), "rotated records lose nothing");
+}
+
+#[test]
+fn the_daemon_does_not_start_on_what_is_wrong() {
+    let folder = folder();
+    let settings = std::fs::read_to_string(folder.path().join("countersign.toml")).unwrap();
+    std::fs::write(folder.path().join("countersign.toml"), settings.replace("audience", "audiense")).unwrap();
+    let started = run(folder.path(), &["serve", "--settings", "countersign.toml"]);
+    assert_eq!(started.status.code(), Some(1));
+    assert!(text(&started.stderr).contains("countersign.toml") && text(&started.stderr).contains("audiense"));
+}

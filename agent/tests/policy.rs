@@ -1,0 +1,151 @@
+//! The policy's language: what is accepted, what is refused and where, and what it decides.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use countersign::policy::Policy;
+
+const GOOD: &str = r#"version = 1
+
+[roles.engineer]
+groups = ["engineering"]
+permissions = ["api.use"]
+
+[[route]]
+name = "api"
+hosts = ["www.example.test"]
+path = "/api/**"
+permission = "api.use"
+pool = "api"
+
+[[route]]
+name = "static"
+hosts = ["www.example.test"]
+path = "/static/**"
+class = "public"
+pool = "web"
+"#;
+
+/// Everything that is wrong, as `line:column: message`.
+fn faults(text: &str) -> Vec<String> {
+    Policy::parse(text).expect_err("the policy is refused").to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_left_out_is_the_safe_one() {
+    use countersign_contract::route::{Class, Identity, Mode};
+    let policy = Policy::parse(GOOD).unwrap();
+    let [api, public] = policy.routes().routes() else { panic!("two routes") };
+    assert_eq!((api.class, api.mode, api.identity), (Class::Private, Mode::Enforce, Identity::Required));
+    assert_eq!((public.class, public.identity), (Class::Public, Identity::Optional));
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_place() {
+    let text = r#"version = 2
+colour = "blue"
+
+[roles.engineer]
+groups = ["engineering", "engineering", "a,b"]
+permision = ["api.use"]
+
+[[route]]
+name = "api"
+hosts = []
+path = "/api/../x"
+mode = "enforced"
+permission = "api.use"
+pool = "API"
+
+[[route]]
+name = "api"
+hosts = ["WWW.example.test", 7]
+path = "/b"
+pool = "web"
+"#;
+    assert_eq!(
+        faults(text),
+        [
+            "1:11: `version` is `2`: expected 1",
+            "2:1: unknown key `colour` in the policy: expected one of `version`, `roles`, `route`",
+            "4:8: role `engineer` has no `permissions`",
+            "5:26: `groups` of role `engineer` lists it twice",
+            "5:41: `groups` of role `engineer`: `a,b` is not a group name: expected 1 to 128 bytes, no comma, no control character, no space at either end",
+            "6:1: unknown key `permision` in role `engineer`: expected one of `groups`, `permissions`",
+            "10:9: `hosts` of route `api` is empty: expected at least one host",
+            "11:8: `path` of route `api`: `/api/../x` is not a path pattern: dot segment at offset 5",
+            "12:8: `mode` of route `api` is `enforced`: expected one of `enforce`, `observe`, `off`",
+            "14:8: `pool` of route `api`: `API` is not a pool name: expected 1 to 40 of `a-z0-9-_`",
+            "18:10: `hosts` of route `api`: `WWW.example.test` is not a host pattern: expected a host name like `www.example.com`, or `*.example.com`, without a port",
+            "18:30: `hosts` of route `api` is of type integer: expected a string",
+        ]
+    );
+}
+
+#[test]
+fn syntax_errors_have_their_place_too() {
+    let lines = faults("version = 1\n[[route]\nname = \"x\"\npool = \n");
+    assert!(lines.iter().any(|line| line.starts_with("2:")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("4:")), "{lines:?}");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (change, place_and_message) in [
+        (
+            ("class = \"public\"", "class = \"public\"\nidentity = \"required\""),
+            "19:12: route `static` is public and its `identity`",
+        ),
+        (
+            ("class = \"public\"", "class = \"public\"\npermission = \"api.use\""),
+            "19:14: route `static` is public and has `permission`",
+        ),
+        (
+            ("class = \"public\"", "class = \"public\"\nreplay = \"once\""),
+            "19:10: route `static` is public and its `replay`",
+        ),
+        (
+            ("permission = \"api.use\"", "permission = \"api.use\"\nidentity = \"optional\""),
+            "11:14: route `api` has a `permission`",
+        ),
+        (
+            ("permission = \"api.use\"", "permission = \"api.sue\""),
+            "11:14: route `api` asks for permission `api.sue`, which no role gives",
+        ),
+        (("/static/**", "/api/**"), "17:8: routes `api` and `static` have a host and a path in common"),
+        (("name = \"static\"", "name = \"api\""), "14:1: there are two routes `api`"),
+    ] {
+        let lines = faults(&GOOD.replacen(change.0, change.1, 1));
+        assert!(
+            lines.iter().any(|line| line.starts_with(place_and_message)),
+            "{place_and_message}: {lines:?}"
+        );
+    }
+    assert_eq!(
+        faults("version = 1\n"),
+        ["1:1: the policy has no `[[route]]`: every request would be refused"]
+    );
+}
+
+#[test]
+fn the_digest_changes_with_what_the_policy_means_and_not_with_how_it_is_written() {
+    let digest = |text: &str| Policy::parse(text).unwrap().digest().clone();
+    assert_eq!(
+        digest(GOOD),
+        digest(&format!("# a comment\n{}", GOOD.replace("[\"engineering\"]", "[ 'engineering' ]")))
+    );
+    assert_ne!(digest(GOOD), digest(&GOOD.replace("pool = \"web\"", "pool = \"api\"")));
+    assert_ne!(digest(GOOD), digest(&GOOD.replace("[\"engineering\"]", "[\"engineers\"]")));
+    assert_eq!(Policy::parse(GOOD).unwrap().for_edge().digest, digest(GOOD));
+}
+
+#[test]
+fn any_text_is_answered_without_a_panic() {
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let pieces = "(\\[\\[route\\]\\]|\\[roles\\.x\\]|name|hosts|path|=|\"|\\[|\\]|\\{|\\}|/\\*\\*|\n|\u{e9}|1|,|#| ){0,60}";
+    runner
+        .run(&pieces, |text| {
+            let _ = Policy::parse(&text);
+            Ok(())
+        })
+        .unwrap();
+}

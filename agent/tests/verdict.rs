@@ -1,0 +1,330 @@
+//! Verdicts from the outside: a NOTIFY's bytes go in, the variables that HAProxy would get come out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use countersign::audit::RecordSink;
+use countersign::policy::Policy;
+use countersign::serve::{Verdicts, now};
+use countersign::snapshot::{CurrentSnapshot, Snapshot};
+use countersign::trust::ReplayLog;
+use countersign_contract::assertion::{AssertionKeys, AssertionSigner, Claims, SharedSecrets, VERSION};
+use countersign_contract::binding::RequestBinding;
+use countersign_contract::canonical::{Authority, Method, Target};
+use countersign_contract::decision_id::DecisionId;
+use haproxy_wire::spop::server::{Agent as _, Answer};
+use haproxy_wire::spop::{Action, Actions, FrameId, MaxFrameSize, Notify, NotifyWriter, Value};
+
+const POLICY: &str = r#"
+version = 1
+[roles.engineer]
+groups = ["engineering"]
+permissions = ["api.use"]
+[roles.admin]
+groups = ["admins"]
+permissions = ["api.use", "admin.use"]
+[[route]]
+name = "api"
+hosts = ["www.example.test"]
+path = "/api/**"
+permission = "api.use"
+deny_groups = ["suspended"]
+replay = "window"
+pool = "api"
+[[route]]
+name = "admin"
+hosts = ["www.example.test"]
+path = "/admin/**"
+permission = "admin.use"
+pool = "admin"
+[[route]]
+name = "static"
+hosts = ["www.example.test"]
+path = "/static/**"
+class = "public"
+pool = "web"
+[[route]]
+name = "beta"
+hosts = ["www.example.test"]
+path = "/beta/**"
+mode = "observe"
+permission = "admin.use"
+pool = "web"
+[[route]]
+name = "legacy"
+hosts = ["www.example.test"]
+path = "/legacy/**"
+mode = "off"
+pool = "web"
+"#;
+
+// The key pair of RFC 8037 appendix A.1 and A.2.
+const PUBLIC: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const PRIVATE: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"k1","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+struct Asked {
+    method: &'static str,
+    hosts: i64,
+    host: &'static str,
+    target: &'static str,
+    assertions: i64,
+    assertion: Option<String>,
+}
+
+const API: Asked = Asked {
+    method: "GET",
+    hosts: 1,
+    host: "www.example.test",
+    target: "/api/x?q=1",
+    assertions: 0,
+    assertion: None,
+};
+
+impl Asked {
+    /// The same request with a good assertion of its own.
+    fn signed(self, groups: &[&str]) -> Self {
+        let subject = (!groups.is_empty()).then(|| "alice".parse().unwrap());
+        let claims = Claims {
+            v: VERSION,
+            iss: "edge-www".parse().unwrap(),
+            aud: "eu-1".parse().unwrap(),
+            iat: now().seconds(),
+            exp: now().seconds().plus(30),
+            txn: DecisionId::from_random(rand()),
+            req: RequestBinding::of(
+                Method::parse(self.method.as_bytes()).unwrap(),
+                &Authority::parse(self.host.as_bytes()).unwrap(),
+                &Target::parse(self.target.as_bytes()).unwrap(),
+            ),
+            ip: "192.0.2.7".parse().unwrap(),
+            sub: subject,
+            groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
+            env: "production".parse().unwrap(),
+            sv: None,
+            pol: None,
+            rep: None,
+        };
+        let assertion = AssertionSigner::from_jwk(PRIVATE.as_bytes()).unwrap().mint(&claims).unwrap();
+        Self { assertions: 1, assertion: Some(assertion), ..self }
+    }
+}
+
+fn rand() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
+}
+
+struct Stage {
+    verdicts: Verdicts,
+    records: Arc<RecordSink>,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new(replay_capacity: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Arc::new(RecordSink::open(&folder.path().join("records.jsonl")).unwrap());
+        let snapshot = Snapshot {
+            policy: Policy::parse(POLICY).unwrap(),
+            keys: AssertionKeys::from_jwks(PUBLIC.as_bytes(), SharedSecrets::Refused).unwrap(),
+            audience: "eu-1".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            clock_skew: 5,
+            longest_lifetime: 60,
+        };
+        let used = ReplayLog::new(replay_capacity, 71, now().seconds());
+        let verdicts = Verdicts::new(Arc::new(CurrentSnapshot::new(snapshot)), used, Arc::clone(&records));
+        Self { verdicts, records, folder }
+    }
+
+    /// The names in the order of the ACK, and the variables.
+    fn ask(&self, asked: &Asked) -> (Vec<String>, BTreeMap<String, String>) {
+        let mut writer = NotifyWriter::new();
+        let text =
+            |text: &'static str| if text.is_empty() { Value::Null } else { Value::Str(text.as_bytes()) };
+        let assertion = asked.assertion.as_ref().map_or(Value::Null, |a| Value::Str(a.as_bytes()));
+        let message = writer.message("request");
+        for (name, value) in [
+            ("id", Value::Str(b"79263d98-2d45-49a3-9c3d-ac4a8516755b")),
+            ("method", text(asked.method)),
+            ("host", text(asked.host)),
+            ("hosts", Value::Int64(asked.hosts)),
+            ("target", text(asked.target)),
+            ("src", Value::Ipv4([192, 0, 2, 1].into())),
+            ("assertions", Value::Int64(asked.assertions)),
+            ("assertion", assertion),
+        ] {
+            message.arg(name, value).unwrap();
+        }
+        self.notify(&writer)
+    }
+
+    fn notify(&self, writer: &NotifyWriter) -> (Vec<String>, BTreeMap<String, String>) {
+        let mut frame = bytes::BytesMut::new();
+        writer.encode(FrameId { stream: 1, frame: 1 }, MaxFrameSize::DEFAULT, &mut frame).unwrap();
+        let notify = Notify::parse(&frame[4..]).unwrap();
+        let mut actions = Actions::new();
+        assert!(matches!(self.verdicts.notify(&notify, &mut actions), Answer::Ready));
+        let mut order = Vec::new();
+        let mut variables = BTreeMap::new();
+        for action in actions.iter() {
+            let Action::SetVar { name, value, .. } = action else { panic!("only variables are set") };
+            let name = String::from_utf8(name.to_vec()).unwrap();
+            let value = match value {
+                Value::Str(text) => String::from_utf8(text.to_vec()).unwrap(),
+                Value::Int32(number) => number.to_string(),
+                Value::Ipv4(address) => format!("ipv4 {address}"),
+                Value::Ipv6(address) => format!("ipv6 {address}"),
+                other => panic!("{name} is {other:?}"),
+            };
+            order.push(name.clone());
+            variables.insert(name, value);
+        }
+        (order, variables)
+    }
+
+    fn refused(&self, asked: &Asked) -> (String, String) {
+        let (order, variables) = self.ask(asked);
+        assert_eq!(order.last().map(String::as_str), Some("verdict"));
+        assert_eq!(variables["verdict"], "deny", "{variables:?}");
+        assert!(!variables.contains_key("pool"), "{variables:?}");
+        (variables["reason"].clone(), variables["status"].clone())
+    }
+
+    fn records(self) -> Vec<serde_json::Value> {
+        drop(self.verdicts);
+        drop(self.records);
+        let text = std::fs::read_to_string(self.folder.path().join("records.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[test]
+fn a_permitted_request_gets_its_pool_and_the_identity_and_the_verdict_last() {
+    let stage = Stage::new(10);
+    let (order, variables) = stage.ask(&API.signed(&["engineering"]));
+    assert_eq!(
+        order,
+        ["decision_id", "route", "mode", "subject", "groups", "client_ip", "reason", "pool", "verdict"]
+    );
+    for (name, value) in [
+        ("verdict", "allow"),
+        ("reason", "granted"),
+        ("pool", "api"),
+        ("route", "api"),
+        ("subject", "alice"),
+        ("groups", "engineering"),
+        ("client_ip", "ipv4 192.0.2.7"),
+    ] {
+        assert_eq!(variables[name], value);
+    }
+    let id = variables["decision_id"].clone();
+    let [record] = &stage.records()[..] else { panic!("one record") };
+    assert_eq!(record["decision_id"], id);
+    assert_eq!((record["id_from"].as_str(), record["path"].as_str()), (Some("assertion"), Some("/api/x")));
+}
+
+#[test]
+fn refusals_have_their_own_reason_and_status() {
+    let stage = Stage::new(10);
+    let good = || API.signed(&["engineering"]);
+    let of = |reason: &str, status: &str| (reason.to_owned(), status.to_owned());
+    let cases = [
+        (API, of("assertion-missing", "401")),
+        (Asked { assertions: 2, ..good() }, of("assertion-repeated", "403")),
+        (Asked { target: "/api/y", ..good() }, of("bound-to-another-path", "403")),
+        (Asked { method: "DELETE", ..good() }, of("bound-to-another-method", "403")),
+        (API.signed(&["nobody"]), of("permission-missing", "403")),
+        (API.signed(&["engineering", "suspended"]), of("group-denied", "403")),
+        (API.signed(&[]), of("identity-required", "401")),
+        (Asked { hosts: 2, ..good() }, of("host-refused", "403")),
+        (Asked { hosts: 0, host: "", ..good() }, of("host-refused", "403")),
+        (Asked { host: "other.example.test", ..good() }, of("unknown-host", "421")),
+        (Asked { target: "/nowhere", ..good() }, of("unknown-path", "403")),
+        (Asked { target: "/api/../admin", ..good() }, of("not-canonical", "403")),
+        (Asked { target: "", ..good() }, of("not-canonical", "403")),
+        (Asked { method: "G T", ..good() }, of("method-refused", "403")),
+        (Asked { target: "/admin/x", ..API }.signed(&["engineering"]), of("permission-missing", "403")),
+    ];
+    for (asked, expected) in cases {
+        assert_eq!(stage.refused(&asked), expected);
+    }
+    let records = stage.records();
+    assert_eq!(records[0]["decision_id"], "h-79263d982d4549a39c3dac4a8516755b");
+    assert_eq!(records[0]["id_from"], "haproxy");
+    assert!(
+        records[14]["detail"].as_str().unwrap().contains("route `admin` asks for permission `admin.use`")
+    );
+}
+
+#[test]
+fn an_assertion_of_a_once_route_counts_once() {
+    let stage = Stage::new(2);
+    let order = Asked { method: "POST", target: "/admin/orders", ..API };
+    let asked = order.signed(&["admins"]);
+    let (_, variables) = stage.ask(&asked);
+    assert_eq!(variables["verdict"], "allow");
+    assert_eq!(variables["once"], variables["decision_id"]);
+    assert_eq!(stage.refused(&asked), ("replayed".to_owned(), "403".to_owned()));
+    let again = || Asked { method: "POST", target: "/admin/orders", ..API }.signed(&["admins"]);
+    assert_eq!(stage.ask(&again()).1["verdict"], "allow");
+    let (_, full) = stage.ask(&again());
+    assert_eq!((full["reason"].as_str(), full["status"].as_str()), ("replay-log-full", "503"));
+    assert_eq!(full["retry_after"], "1");
+}
+
+#[test]
+fn an_observing_route_passes_and_its_record_says_what_it_would_have_been() {
+    let stage = Stage::new(10);
+    let (_, variables) = stage.ask(&Asked { target: "/beta/x", ..API }.signed(&["engineering"]));
+    assert_eq!((variables["verdict"].as_str(), variables["reason"].as_str()), ("allow", "observed"));
+    let (_, variables) = stage.ask(&Asked { target: "/beta/x", ..API });
+    assert_eq!(variables["verdict"], "allow");
+    assert!(!variables.contains_key("subject"));
+    let (_, variables) = stage.ask(&Asked { target: "/legacy/x", ..API });
+    assert_eq!((variables["verdict"].as_str(), variables["reason"].as_str()), ("allow", "not-judged"));
+    let records = stage.records();
+    assert_eq!(records[0]["would"]["reason"], "permission-missing");
+    assert_eq!(records[1]["would"]["reason"], "assertion-missing");
+    assert_eq!(records[1]["would"]["status"], 401);
+    assert!(records[2].get("would").is_none());
+}
+
+#[test]
+fn a_public_route_still_asks_for_an_assertion() {
+    let stage = Stage::new(10);
+    let public = || Asked { target: "/static/a.css", ..API };
+    assert_eq!(stage.refused(&public()).0, "assertion-missing");
+    let (_, variables) = stage.ask(&public().signed(&[]));
+    assert_eq!((variables["verdict"].as_str(), variables["pool"].as_str()), ("allow", "web"));
+}
+
+#[test]
+fn a_question_that_lacks_something_is_refused_and_named() {
+    let stage = Stage::new(10);
+    let mut other = NotifyWriter::new();
+    other.message("something-else");
+    let mut mistyped = NotifyWriter::new();
+    let message = mistyped.message("request");
+    for name in ["id", "method", "host", "hosts", "target", "assertions", "assertion"] {
+        message.arg(name, Value::Str(b"1")).unwrap();
+    }
+    let mut twice = NotifyWriter::new();
+    twice.message("request").arg("id", Value::Null).unwrap().arg("id", Value::Null).unwrap();
+    let mut empty = NotifyWriter::new();
+    empty.message("request");
+    for writer in [&NotifyWriter::new(), &other, &mistyped, &twice, &empty] {
+        let (order, variables) = stage.notify(writer);
+        assert_eq!(order.last().map(String::as_str), Some("verdict"));
+        assert_eq!((variables["verdict"].as_str(), variables["status"].as_str()), ("deny", "503"));
+    }
+    let details: Vec<_> =
+        stage.records().iter().map(|record| record["detail"].as_str().unwrap().to_owned()).collect();
+    assert!(details[0].contains("no SPOE message `request`") && details[1] == details[0]);
+    assert!(
+        details[2].contains("`hosts`") && details[3].contains("`id` twice") && details[4].contains("`id`")
+    );
+}
