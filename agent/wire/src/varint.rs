@@ -80,15 +80,23 @@ fn decode_long(input: &[u8]) -> Result<(u64, &[u8]), VarintError> {
     }
 }
 
-#[cold]
+#[inline(never)]
 fn encode_long<B: BufMut>(value: u64, out: &mut B) {
-    out.put_u8(value as u8 | 0xf0);
-    let mut rest = (value - 240) >> 4;
-    while rest >= 128 {
-        out.put_u8(rest as u8 | 0x80);
-        rest = (rest - 128) >> 7;
+    let mut bytes = [0_u8; MAX_LEN];
+    let mut length = 1;
+    let mut rest = value;
+    let (mut mark, mut base, mut shift) = (0xf0, 240, 4);
+    for byte in &mut bytes {
+        *byte = rest as u8 | mark;
+        if rest < base {
+            *byte = rest as u8;
+            break;
+        }
+        rest = (rest - base) >> shift;
+        (mark, base, shift) = (0x80, 128, 7);
+        length += 1;
     }
-    out.put_u8(rest as u8);
+    out.put_slice(bytes.get(..length).unwrap_or_default());
 }
 
 #[cfg(test)]

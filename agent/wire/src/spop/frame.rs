@@ -241,9 +241,10 @@ impl<'a> Frame<'a> {
 /// Takes the bytes of the first frame off `input`, without its prefix.
 #[inline]
 pub(super) fn body(input: &[u8], limit: MaxFrameSize) -> Result<(&[u8], &[u8]), DecodeError> {
-    let prefix = nom::number::streaming::be_u32::<_, Fault>;
-    let (rest, length) = prefix(input).map_err(|error| parse::invalid(input.len(), error))?;
-    let length = length as usize;
+    let Some((prefix, rest)) = input.split_first_chunk::<LENGTH_PREFIX>() else {
+        return Err(DecodeError::Incomplete { needed: LENGTH_PREFIX - input.len() });
+    };
+    let length = u32::from_be_bytes(*prefix) as usize;
     if length > limit.length() {
         return Err(DecodeError::TooLarge { length, limit: limit.length() });
     }
@@ -277,10 +278,12 @@ pub(super) fn encode(
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn header(body: &[u8]) -> Parsed<'_, (FrameType, Flags, FrameId)> {
-    let ids = (parse::integer, parse::integer);
-    let (rest, (kind, flags, (stream, frame))) =
-        (parse::byte, nom::number::complete::be_u32, ids).parse(body)?;
-    Ok((rest, (FrameType::from_byte(kind), Flags(flags), FrameId { stream, frame })))
+    let [kind, f3, f2, f1, f0, rest @ ..] = body else {
+        return Err(Fault::at(&[], Expected::WholeHeader));
+    };
+    let flags = Flags(u32::from_be_bytes([*f3, *f2, *f1, *f0]));
+    let (rest, (stream, frame)) = (parse::integer, parse::integer).parse(rest)?;
+    Ok((rest, (FrameType::from_byte(*kind), flags, FrameId { stream, frame })))
 }

@@ -8,12 +8,22 @@ use crate::varint;
 use bytes::BytesMut;
 use nom::Parser;
 use nom::multi::fold;
+use std::net::Ipv4Addr;
+
+/// What follows, and a name with its value.
+type Pair<'a> = (&'a [u8], (&'a [u8], Value<'a>));
+
+// Types of the values that make up nearly all arguments.
+const INT64: u8 = 4;
+const IPV4: u8 = 6;
+const STR: u8 = 8;
 
 /// A NOTIFY that was checked whole: its messages can be walked without errors and without allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notify<'a> {
     id: FrameId,
     payload: &'a [u8],
+    messages: usize,
 }
 
 impl<'a> Notify<'a> {
@@ -35,23 +45,20 @@ impl<'a> Notify<'a> {
 
     /// Checks the payload of a frame whose header was parsed. ABORT is ignored, as the document allows for a
     /// payload in one frame.
-    #[inline]
+    #[inline(always)]
     pub fn from_frame(frame: &Frame<'a>) -> Result<Self, DecodeError> {
         frame.expect(FrameType::Notify)?;
-        let mut rest = frame.payload;
-        while !rest.is_empty() {
-            rest = match skip_message(rest) {
-                Ok((rest, ())) => rest,
-                Err(error) => return Err(frame.invalid(error)),
-            };
-        }
-        Ok(Self { id: frame.id, payload: frame.payload })
+        let messages = match count_usual(frame.payload) {
+            Some(messages) => messages,
+            None => count_any(frame)?,
+        };
+        Ok(Self { id: frame.id, payload: frame.payload, messages })
     }
 
     /// The messages, in HAProxy's order; there may be none.
     #[inline]
     pub fn messages(&self) -> Messages<'a> {
-        Messages { rest: self.payload }
+        Messages { rest: self.payload, passed: 0, left: self.messages }
     }
 
     /// Identifiers that the ACK must repeat.
@@ -98,19 +105,31 @@ impl<'a> Message<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Messages<'a> {
     rest: &'a [u8],
+    /// Arguments at the front of `rest` that belong to the message given out last.
+    passed: u8,
+    left: usize,
 }
 
 impl<'a> Iterator for Messages<'a> {
     type Item = Message<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Message<'a>> {
-        let (after, (name, count)) = message_head(self.rest).ok()?;
-        let (rest, ()) = skip_pairs(after, count).ok()?;
-        self.rest = rest;
-        Some(Message { name, args: Args { rest: after, count } })
+        self.left = self.left.checked_sub(1)?;
+        // Arguments are passed over only when a message follows, which is seldom.
+        let start = if self.passed == 0 { self.rest } else { after_pairs(self.rest, self.passed)? };
+        let (rest, (name, count)) = message_head(start).ok()?;
+        (self.rest, self.passed) = (rest, count);
+        Some(Message { name, args: Args { rest, count } })
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
     }
 }
+
+impl ExactSizeIterator for Messages<'_> {}
 
 /// Iterator over the arguments of a [`Message`]: name and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,10 +141,13 @@ pub struct Args<'a> {
 impl<'a> Iterator for Args<'a> {
     type Item = (&'a [u8], Value<'a>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         self.count = self.count.checked_sub(1)?;
-        let (rest, pair) = parse::pair(self.rest).ok()?;
+        let (rest, pair) = match usual_pair(self.rest) {
+            Some(parsed) => parsed,
+            None => any_pair(self.rest)?,
+        };
         self.rest = rest;
         Some(pair)
     }
@@ -205,12 +227,145 @@ fn message_head(input: &[u8]) -> Parsed<'_, (&[u8], u8)> {
 }
 
 #[inline]
-fn skip_message(input: &[u8]) -> Parsed<'_, ()> {
-    let (rest, (_, count)) = message_head(input)?;
-    skip_pairs(rest, count)
-}
-
-#[inline]
 fn skip_pairs(input: &[u8], count: u8) -> Parsed<'_, ()> {
     fold(usize::from(count), parse::pair, || (), |(), _| ()).parse(input)
+}
+
+#[cold]
+#[inline(never)]
+fn after_pairs(input: &[u8], count: u8) -> Option<&[u8]> {
+    skip_pairs(input, count).ok().map(|(rest, ())| rest)
+}
+
+/// Checks any payload and counts its messages; tells what is wrong.
+#[cold]
+fn count_any(frame: &Frame<'_>) -> Result<usize, DecodeError> {
+    let (mut rest, mut messages) = (frame.payload, 0);
+    while !rest.is_empty() {
+        let (after, (_, count)) = message_head(rest).map_err(|error| frame.invalid(error))?;
+        (rest, ()) = skip_pairs(after, count).map_err(|error| frame.invalid(error))?;
+        messages += 1;
+    }
+    Ok(messages)
+}
+
+/// Counts the messages of a valid payload; nothing when [`count_any`] must decide.
+///
+/// Quick for what nearly all arguments are, since this runs for every request.
+#[inline(always)]
+fn count_usual(payload: &[u8]) -> Option<usize> {
+    let (mut rest, mut messages) = (payload, 0_usize);
+    while !rest.is_empty() {
+        let (after, (_, count)) = message_head(rest).ok()?;
+        rest = after;
+        for _ in 0..count {
+            let value = after_text(rest)?;
+            rest = match value {
+                [head, length, after @ ..] if head & 0x0f == STR && *length < 240 => {
+                    after.get(usize::from(*length)..)?
+                }
+                [head, number, after @ ..] if head & 0x0f == INT64 && *number < 240 => after,
+                [head, _, after @ ..] if head & 0x0f == IPV4 => after.get(3..)?,
+                [head, first, second, after @ ..] if head & 0x0f == STR && *second < 128 => {
+                    after.get(long_length(*first, *second)..)?
+                }
+                _ => after_value(value)?,
+            };
+        }
+        messages = messages.wrapping_add(1);
+    }
+    Some(messages)
+}
+
+/// What follows a text whose length has one byte.
+#[inline(always)]
+fn after_text(input: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = input.split_first()?;
+    if *length < 240 { rest.get(usize::from(*length)..) } else { None }
+}
+
+/// A length of two bytes, of which the first is 240 or more and the second below 128.
+#[inline(always)]
+fn long_length(first: u8, second: u8) -> usize {
+    usize::from(first).wrapping_add(usize::from(second) << 4)
+}
+
+#[inline(never)]
+fn after_value(input: &[u8]) -> Option<&[u8]> {
+    parse::value(input).ok().map(|(rest, _)| rest)
+}
+
+/// One argument, quick for what nearly all are; nothing when [`any_pair`] must decide.
+#[inline(always)]
+fn usual_pair(input: &[u8]) -> Option<Pair<'_>> {
+    let (length, rest) = input.split_first()?;
+    if *length >= 240 {
+        return None;
+    }
+    let (name, value) = rest.split_at_checked(usize::from(*length))?;
+    match value {
+        [head, length, rest @ ..] if head & 0x0f == STR && *length < 240 => {
+            let (text, rest) = rest.split_at_checked(usize::from(*length))?;
+            Some((rest, (name, Value::Str(text))))
+        }
+        [head, number, rest @ ..] if head & 0x0f == INT64 && *number < 240 => {
+            Some((rest, (name, Value::Int64(i64::from(*number)))))
+        }
+        [head, a, b, c, d, rest @ ..] if head & 0x0f == IPV4 => {
+            Some((rest, (name, Value::Ipv4(Ipv4Addr::new(*a, *b, *c, *d)))))
+        }
+        [head, first, second, rest @ ..] if head & 0x0f == STR && *second < 128 => {
+            let (text, rest) = rest.split_at_checked(long_length(*first, *second))?;
+            Some((rest, (name, Value::Str(text))))
+        }
+        _ => None,
+    }
+}
+
+/// One argument of any form. Takes and gives values, so that the iterator stays in registers.
+#[inline(never)]
+fn any_pair(input: &[u8]) -> Option<Pair<'_>> {
+    parse::pair(input).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bytes that are likely to be a message: small lengths, few arguments, types that exist.
+    fn likely() -> impl Strategy<Value = Vec<u8>> {
+        let arg = (0_u8..3, any::<[u8; 3]>(), 0_u8..12, proptest::collection::vec(any::<u8>(), 0..6));
+        let args = proptest::collection::vec(arg, 0..4);
+        (args, 0_u8..5).prop_map(|(args, count)| {
+            let mut bytes = vec![1, b'm', count];
+            for (length, name, kind, data) in args {
+                bytes.push(length);
+                bytes.extend_from_slice(name.get(..usize::from(length)).unwrap_or_default());
+                bytes.push(kind);
+                bytes.extend_from_slice(&data);
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        // The quick check never takes what the full one refuses, nor counts otherwise.
+        #[test]
+        fn quick_and_full_checks_agree(payload in prop_oneof![likely(), proptest::collection::vec(any::<u8>(), 0..40)]) {
+            let mut body = b"\x03\0\0\0\x01\x01\x01".to_vec();
+            body.extend_from_slice(&payload);
+            let full = count_any(&Frame::parse(&body).unwrap());
+            if let Some(messages) = count_usual(&payload) {
+                prop_assert_eq!(full, Ok(messages));
+            }
+        }
+
+        #[test]
+        fn quick_and_full_arguments_agree(input in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(pair) = usual_pair(&input) {
+                prop_assert_eq!(Some(pair), any_pair(&input));
+            }
+        }
+    }
 }

@@ -7,7 +7,11 @@ use bytes::BufMut;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One typed value; text and binary borrow from the frame.
+///
+/// The layout keeps every payload at the same aligned offset: packed beside the tag, as Rust would put
+/// addresses, they cost more to move than all the rest of decoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, u8)]
 pub enum Value<'a> {
     /// No value: the sample did not exist.
     #[default]
