@@ -7,6 +7,7 @@
 
 mod authority;
 mod method;
+mod readings;
 mod target;
 
 pub use authority::{Authority, NotAnAuthority};

@@ -60,6 +60,12 @@ fn hostile_targets_are_refused_each_for_its_own_fault() {
         (b"/a/..%2fb", N::DotSegment(3)),
         (b"/a/x%2f..", N::DotSegment(3)),
         (b"/a/x%2F%2e%2e%2Fb", N::DotSegment(3)),
+        // Servers that decode once more before they look for `?` and `#`, or trim spaces.
+        (b"/a/..%3fx/b", N::DotSegment(3)),
+        (b"/a/..%23x", N::DotSegment(3)),
+        (b"/a/..%20/b", N::DotSegment(3)),
+        (b"/a/%20.", N::DotSegment(3)),
+        (b"/a/..%3b/b", N::DotSegment(3)),
         (b"/a.%2e", N::NeedlessEncoding(3)),
         (b"/%61dmin", N::NeedlessEncoding(1)),
         (b"/%7euser", N::NeedlessEncoding(1)),
@@ -105,9 +111,12 @@ fn a_route_may_allow_an_encoded_slash_or_a_semicolon() {
     let slash = Target::parse(b"/a%2fb").unwrap();
     assert_eq!(slash.permitted_by(&[]), Err(NotCanonical::EncodedSlash));
     assert_eq!(slash.permitted_by(&[Allowance::EncodedSlash]), Ok(()));
-    let semicolon = Target::parse(b"/a;v=1/b").unwrap();
-    assert_eq!(semicolon.permitted_by(&[Allowance::EncodedSlash]), Err(NotCanonical::Semicolon));
-    assert_eq!(semicolon.permitted_by(&[Allowance::Semicolon]), Ok(()));
+    // nginx decodes `%3B` for the server behind it, which then reads a path parameter.
+    for raw in [&b"/a;v=1/b"[..], b"/a%3Bv=1/b", b"/a%3b"] {
+        let semicolon = Target::parse(raw).unwrap();
+        assert_eq!(semicolon.permitted_by(&[Allowance::EncodedSlash]), Err(NotCanonical::Semicolon));
+        assert_eq!(semicolon.permitted_by(&[Allowance::Semicolon]), Ok(()));
+    }
 }
 
 #[test]
@@ -116,6 +125,24 @@ fn segments_are_compared_by_what_they_mean() {
     let segments: Vec<String> = target.segments().map(|s| s.decoded().into_owned()).collect();
     assert_eq!(segments, ["caf\u{e9}", "a b", ""]);
     assert_eq!(Target::parse(b"/").unwrap().segments().count(), 1);
+}
+
+#[test]
+fn other_readings_undo_one_thing_after_the_other() {
+    let readings = |raw: &str| -> Vec<String> {
+        let target = Target::parse(raw.as_bytes()).unwrap();
+        target.other_readings().iter().map(|segments| format!("/{}", segments.join("/"))).collect()
+    };
+    assert_eq!(readings("/a/b.c/caf%C3%A9/d%20e/?q=%3F;%2F"), [""; 0]);
+    assert_eq!(readings("/a/b%3Fc/d"), ["/a/b"]);
+    assert_eq!(readings("/a/b%23c/d"), ["/a/b"]);
+    assert_eq!(readings("/a;x=1/b;y"), ["/a/b"]);
+    assert_eq!(readings("/a%3Bx=1/b"), ["/a/b"]);
+    assert_eq!(readings("/a/b%2fc"), ["/a/b/c"]);
+    assert_eq!(readings("/a/;x/b"), ["/a//b", "/a/b"]);
+    assert_eq!(readings("/a%2F/b%2F"), ["/a//b/", "/a/b/"]);
+    // Parameters are dropped before or after the slash is decoded, and that differs.
+    assert_eq!(readings("/p%2Fq;b%2Fc"), ["/p/q", "/p/q;b/c", "/p/q", "/p/q/c"]);
 }
 
 #[test]
@@ -145,7 +172,7 @@ fn decode_then_resolve(path: &str) -> Vec<String> {
     let decoded = String::from_utf8(bytes).unwrap().replace('\\', "/");
     let mut resolved = Vec::new();
     for segment in decoded.split('/').skip(1) {
-        match segment.split(';').next().unwrap() {
+        match segment.split(['?', '#', ';']).next().unwrap().trim() {
             "." => {}
             ".." => {
                 resolved.pop();
@@ -165,10 +192,21 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_resolves_to_itself(raw in "/([a.;%/\\\\2eEfF5cC0]|%2e|%2f|%5c|\\.\\.|%25|%c3%a9){0,16}") {
+    fn what_is_accepted_resolves_to_itself(raw in "/([a.;%/\\\\2eEfF5cC0]|%2e|%2f|%5c|\\.\\.|%25|%c3%a9|%3b|%3f|%23|%20){0,16}") {
         if let Ok(target) = Target::parse(raw.as_bytes()) && target.permitted_by(&[]).is_ok() {
             let own: Vec<String> = target.segments().map(|s| s.decoded().into_owned()).collect();
             prop_assert_eq!(decode_then_resolve(target.path()), own);
+        }
+    }
+
+    #[test]
+    fn no_other_reading_holds_a_dot_segment(raw in "/([ab.;/]|%2f|\\.\\.|%3b|%3f|%23|%20){0,16}") {
+        if let Ok(target) = Target::parse(raw.as_bytes()) {
+            let readings = target.other_readings();
+            prop_assert!(readings.len() < 48, "{} readings", readings.len());
+            for segment in readings.iter().flatten() {
+                prop_assert!(!matches!(segment.trim(), "." | ".."), "{raw}: {readings:?}");
+            }
         }
     }
 }

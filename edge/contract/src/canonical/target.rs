@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::readings::readings;
+
 /// The longest target that is read, in bytes: HAProxy's default buffer holds no more beside a head.
 const LONGEST_TARGET: usize = 8000;
 
@@ -15,6 +17,7 @@ pub struct Target<'a> {
     path_len: usize,
     encoded_slash: bool,
     semicolon: bool,
+    encoded_end: bool,
 }
 
 /// What a route may accept although servers read it differently.
@@ -23,7 +26,7 @@ pub struct Target<'a> {
 pub enum Allowance {
     /// `%2F` inside a segment: an identifier that holds a slash.
     EncodedSlash,
-    /// `;` in a segment: path parameters.
+    /// `;` or `%3B` in a segment: path parameters.
     Semicolon,
 }
 
@@ -94,9 +97,14 @@ pub enum NotCanonical {
     /// `%2F` on a route that doesn't allow it.
     #[error("encoded slash: the route does not allow `encoded-slash`")]
     EncodedSlash,
-    /// `;` on a route that doesn't allow it.
+    /// `;` or `%3B` on a route that doesn't allow it.
     #[error("`;` in the path: the route does not allow `semicolon`")]
     Semicolon,
+    /// A spelling that some servers read as the path of another route.
+    #[error(
+        "another route decides once `%2F`, `;`, `%3F`, `%23` or the case of letters is read as some servers do"
+    )]
+    OtherRoute,
 }
 
 impl NotCanonical {
@@ -123,6 +131,7 @@ impl NotCanonical {
             Self::EmptySegment(_) => "empty-segment",
             Self::EncodedSlash => "encoded-slash",
             Self::Semicolon => "semicolon",
+            Self::OtherRoute => "other-route",
         }
     }
 }
@@ -149,7 +158,8 @@ impl<'a> Target<'a> {
         check_query(query, path_len)?;
         // Both checks refused every byte above 0x7e, so this is the cheap way to a `str`.
         let raw = std::str::from_utf8(raw).map_err(|e| NotCanonical::RawEightBit(e.valid_up_to()))?;
-        Ok(Self { raw, path_len, encoded_slash: found.encoded_slash, semicolon: found.semicolon })
+        let Found { encoded_slash, semicolon, encoded_end } = found;
+        Ok(Self { raw, path_len, encoded_slash, semicolon, encoded_end })
     }
 
     /// The whole target, as received.
@@ -183,6 +193,19 @@ impl<'a> Target<'a> {
         }
         Ok(())
     }
+
+    /// The segments, decoded, as servers read them that undo `%2F`, `;`, `%3F` or `%23` before they
+    /// look for segments, or merge the empty ones that come of it. None where nothing of that kind
+    /// stands in the path, 47 at most.
+    #[must_use]
+    pub fn other_readings(&self) -> Vec<Vec<String>> {
+        if !(self.encoded_slash || self.semicolon || self.encoded_end) {
+            return Vec::new();
+        }
+        let segments =
+            |path: &String| path.split('/').skip(1).map(|s| Segment(s).decoded().into_owned()).collect();
+        readings(self.path()).iter().map(segments).collect()
+    }
 }
 
 /// One segment of a canonical path.
@@ -190,6 +213,12 @@ impl<'a> Target<'a> {
 pub struct Segment<'a>(&'a str);
 
 impl<'a> Segment<'a> {
+    /// The segment as received.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+
     /// What the segment means: its percent-encoding undone. Canonical segments decode in one way.
     #[must_use]
     pub fn decoded(&self) -> Cow<'a, str> {
@@ -212,13 +241,16 @@ impl<'a> Segment<'a> {
 }
 
 /// What was seen in a path that only some routes accept.
+#[derive(Default)]
 struct Found {
     encoded_slash: bool,
     semicolon: bool,
+    /// `%3F` or `%23`.
+    encoded_end: bool,
 }
 
 fn check_path(path: &[u8]) -> Result<Found, NotCanonical> {
-    let mut found = Found { encoded_slash: false, semicolon: false };
+    let mut found = Found::default();
     let mut encoded_eight_bit = false;
     let mut rest = path;
     let mut segment_start = 1;
@@ -227,14 +259,13 @@ fn check_path(path: &[u8]) -> Result<Found, NotCanonical> {
         rest = after;
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {}
+            b'/' if offset == 0 => {}
             b'/' => {
-                if offset > 0 {
-                    check_segment(path, segment_start, offset)?;
-                    if segment_start == offset {
-                        return Err(NotCanonical::EmptySegment(offset));
-                    }
-                    segment_start = offset + 1;
+                check_segment(path, segment_start, offset)?;
+                if segment_start == offset {
+                    return Err(NotCanonical::EmptySegment(offset));
                 }
+                segment_start = offset + 1;
             }
             b'%' => {
                 let decoded = escape(after).ok_or(NotCanonical::BadPercent(offset))?;
@@ -248,6 +279,9 @@ fn check_path(path: &[u8]) -> Result<Found, NotCanonical> {
                     }
                     1..=0x1f | 0x7f => return Err(NotCanonical::EncodedControl(offset)),
                     b'/' => found.encoded_slash = true,
+                    // nginx sends it on decoded, and the next server reads a path parameter.
+                    b';' => found.semicolon = true,
+                    b'?' | b'#' => found.encoded_end = true,
                     b'\\' => return Err(NotCanonical::EncodedBackslash(offset)),
                     b'%' if escape_at_start(after.get(2..)) => {
                         return Err(NotCanonical::DoubleEncoding(offset));
@@ -295,8 +329,9 @@ fn check_query(query: &[u8], path_len: usize) -> Result<(), NotCanonical> {
     Ok(())
 }
 
-/// Refuses a segment that some server reads as `.` or `..`: dots plain or encoded, cut at the
-/// first `;` or `%2F`, as servers cut it that drop path parameters or decode early.
+/// Refuses a segment that some server reads as `.` or `..`: dots plain or encoded, spaces around
+/// them trimmed, cut at `;`, `%2F`, `%3F` or `%23`, as servers cut it that drop path parameters or
+/// decode early.
 fn check_segment(path: &[u8], start: usize, end: usize) -> Result<(), NotCanonical> {
     let mut rest = path.get(start..end).unwrap_or_default();
     let mut piece = Piece::Dots(0);
@@ -309,14 +344,15 @@ fn check_segment(path: &[u8], start: usize, end: usize) -> Result<(), NotCanonic
             [] => break,
         };
         match unit {
-            // `%2F` and `;` end a piece; dots after the `;` of a parameter are harmless.
-            b'/' | b';' => {
+            // Each ends a piece; only behind `%2F` another name begins.
+            b'/' | b';' | b'?' | b'#' => {
                 if piece.is_dots() {
                     return Err(NotCanonical::DotSegment(start));
                 }
                 piece = if unit == b'/' { Piece::Dots(0) } else { Piece::Other };
             }
             b'.' => piece = piece.with_dot(),
+            b' ' => {}
             _ => piece = Piece::Other,
         }
         rest = after;

@@ -66,7 +66,8 @@ impl fmt::Display for HostPattern {
 }
 
 /// The paths a route is for: `/`-separated segments, each a literal, or `*` for any one segment,
-/// with `**` allowed as the last one for everything below. `/api/**` is also for `/api` itself.
+/// with `**` allowed as the last one for everything below. `/api/**` is also for `/api` itself, and
+/// `/api` for `/api/` unless another pattern says so. `%2A` is a literal star.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct PathPattern {
@@ -106,13 +107,14 @@ impl FromStr for PathPattern {
             if pattern.end == End::AnythingBelow {
                 return Err(refuse("`**` is only allowed as the last segment".to_owned()));
             }
-            match segment.decoded().as_ref() {
+            // Looked at before decoding: `%2A` is how a star itself is written.
+            match segment.as_str() {
                 "**" => pattern.end = End::AnythingBelow,
                 "*" => pattern.segments.push(SegmentPattern::Any),
-                literal if literal.contains('*') => {
+                part if part.contains('*') => {
                     return Err(refuse("`*` stands for a whole segment, not for a part of one".to_owned()));
                 }
-                literal => pattern.segments.push(SegmentPattern::Literal(literal.to_owned())),
+                _ => pattern.segments.push(SegmentPattern::Literal(segment.decoded().into_owned())),
             }
         }
         if pattern.segments.len() > MOST_SEGMENTS {

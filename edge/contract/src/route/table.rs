@@ -1,18 +1,22 @@
 //! The table of routes: finds the one that decides.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use thiserror::Error;
 
 use super::Route;
 use super::pattern::{End, HostPattern, MethodName, SegmentPattern};
-use crate::canonical::{Authority, Method, NotCanonical, Segment, Target};
+use crate::canonical::{Authority, Method, NotCanonical, Target};
 
 /// The routes of a policy, ready for look-up: hosts, then a trie of path segments.
 ///
 /// Exactly one route decides about a request. A host is taken exactly before by suffix, longer
-/// suffixes first; a literal segment comes before `*`, and `*` before `**`. Nothing falls through:
-/// once a host is known only its routes count, and once a path pattern is found only its methods.
+/// suffixes first; a literal segment comes before `*`, and `*` before `**`; a slash at the end counts
+/// only where the policy has both spellings. Nothing falls through: once a host is known only its
+/// routes count, and once a path pattern is found only its methods.
+///
+/// A path that some servers would read as that of another route, at least as specific, is refused:
+/// see [`NotCanonical::OtherRoute`].
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Route>,
@@ -20,11 +24,21 @@ pub struct RouteTable {
     /// Longest suffix first.
     below: Vec<(String, Node)>,
     hosts: Vec<String>,
+    /// Whether a pattern holds an upper-case letter.
+    mixed_case: bool,
+}
+
+/// How literal segments are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    Exact,
+    Ignored,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    literal: HashMap<String, Node>,
+    // Ordered, so that a look-up without case always meets the same one first.
+    literal: BTreeMap<String, Node>,
     any: Option<Box<Node>>,
     here: Vec<RouteIndex>,
     below: Vec<RouteIndex>,
@@ -94,6 +108,7 @@ impl RouteTable {
             overlaps.dedup();
             return Err(overlaps);
         }
+        table.mixed_case = routes.iter().any(|route| has_upper_case(&route.path.to_string()));
         table.routes = routes;
         table.below = below.into_iter().collect();
         table.below.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -128,20 +143,40 @@ impl RouteTable {
             .get(host)
             .or_else(|| self.below.iter().find(|(suffix, _)| is_below(host, suffix)).map(|(_, node)| node))
             .ok_or(NoRoute::UnknownHost)?;
-        let segments: Vec<Segment<'_>> = target.segments().collect();
-        let Some(candidates) = root.find(&segments) else {
+        let segments: Vec<_> = target.segments().map(|segment| segment.decoded()).collect();
+        let Some(candidates) = root.find(&segments, Case::Exact) else {
             // An odd spelling is the likelier reason why nothing is there.
             target.permitted_by(&[])?;
             return Err(NoRoute::UnknownPath);
         };
-        let routes = candidates.iter().filter_map(|index| self.routes.get(index.0));
-        let route = routes
-            .into_iter()
-            .find(|route| route.methods.is_empty() || route.methods.iter().any(|listed| listed.is(method)))
+        let (index, route) = candidates
+            .iter()
+            .filter_map(|&index| self.routes.get(index.0).map(|route| (index, route)))
+            .find(|(_, route)| {
+                route.methods.is_empty() || route.methods.iter().any(|listed| listed.is(method))
+            })
             .ok_or(NoRoute::MethodNotListed)?;
         target.permitted_by(&route.allow)?;
-        Ok(route)
+        let case_matters = self.mixed_case || has_upper_case(target.path());
+        let other = (case_matters && self.reads_as_other(root, &segments, index))
+            || target.other_readings().iter().any(|reading| self.reads_as_other(root, reading, index));
+        if other { Err(NotCanonical::OtherRoute.into()) } else { Ok(route) }
     }
+
+    /// Whether a server that reads these segments, without regard to case, would answer for a path
+    /// that other routes decide about, at least as specific as this one.
+    fn reads_as_other(&self, root: &Node, reading: &[impl AsRef<str>], index: RouteIndex) -> bool {
+        let Some(claimants) = root.find(reading, Case::Ignored) else { return false };
+        if claimants.contains(&index) {
+            return false;
+        }
+        let depth = |index: &RouteIndex| self.routes.get(index.0).map(|route| route.path.segments.len());
+        claimants.first().and_then(depth) >= depth(&index)
+    }
+}
+
+fn has_upper_case(path: &str) -> bool {
+    path.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 fn is_below(host: &str, suffix: &str) -> bool {
@@ -170,14 +205,32 @@ impl Node {
 
     /// The routes of the most specific pattern that matches. Each node is visited at most once,
     /// since it has one depth: the work is bounded by the policy, not by the path.
-    fn find(&self, segments: &[Segment<'_>]) -> Option<&[RouteIndex]> {
+    fn find(&self, segments: &[impl AsRef<str>], case: Case) -> Option<&[RouteIndex]> {
         let Some((segment, rest)) = segments.split_first() else {
-            return [&self.here, &self.below].into_iter().find(|slot| !slot.is_empty()).map(Vec::as_slice);
+            return self.slot_here(&[&self.here, self.here_with_slash()]);
         };
-        let decoded = segment.decoded();
-        let literal = self.literal.get(decoded.as_ref()).and_then(|node| node.find(rest));
-        // `*` is one segment with something in it: `/a/` is not `/a/*`.
-        let any = || self.any.as_ref().filter(|_| !decoded.is_empty()).and_then(|node| node.find(rest));
-        literal.or_else(any).or_else(|| Some(self.below.as_slice()).filter(|slot| !slot.is_empty()))
+        let segment = segment.as_ref();
+        if segment.is_empty() && rest.is_empty() {
+            return self.slot_here(&[self.here_with_slash(), &self.here]);
+        }
+        let exact = self.literal.get(segment).and_then(|node| node.find(rest, case));
+        let folded = || {
+            let alike = |(text, _): &(&String, &Node)| text.eq_ignore_ascii_case(segment);
+            let mut nodes = self.literal.iter().filter(|_| case == Case::Ignored).filter(alike);
+            nodes.find_map(|(_, node)| node.find(rest, case))
+        };
+        // `*` is one segment with something in it: `/a//b` is not `/a/*/b`.
+        let any = || self.any.as_ref().filter(|_| !segment.is_empty()).and_then(|node| node.find(rest, case));
+        exact.or_else(folded).or_else(any).or_else(|| self.slot_here(&[]))
+    }
+
+    /// The first of `slots` that holds a route, or what is for everything below.
+    fn slot_here<'n>(&'n self, slots: &[&'n [RouteIndex]]) -> Option<&'n [RouteIndex]> {
+        slots.iter().copied().chain([self.below.as_slice()]).find(|slot| !slot.is_empty())
+    }
+
+    /// The routes of this path with a slash behind it.
+    fn here_with_slash(&self) -> &[RouteIndex] {
+        self.literal.get("").map_or(&[], |node| &node.here)
     }
 }
