@@ -81,6 +81,13 @@ impl Journal {
         lines.kept.iter().skip(skipped).rev().find(|line| wanted(line)).cloned()
     }
 
+    /// All kept lines from `since` on that `wanted` accepts, oldest first.
+    pub fn all(&self, since: Place, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let lines = self.locked();
+        let skipped = since.0.saturating_sub(lines.gone);
+        lines.kept.iter().skip(skipped).filter(|line| wanted(line)).cloned().collect()
+    }
+
     /// As [`Journal::find`], waiting for it up to `limit`.
     pub async fn wait_for(
         &self,

@@ -120,6 +120,22 @@ impl Row {
         self.differed.is_empty()
     }
 
+    /// What was seen, on one line; empty when nothing was.
+    #[must_use]
+    pub fn seen(&self) -> String {
+        let status = self.status.map(|status| status.to_string());
+        let parts = [
+            ("status", &status),
+            ("pool", &self.pool),
+            ("verdict", &self.verdict),
+            ("reason", &self.reason),
+            ("decision id", &self.decision_id),
+        ];
+        let parts =
+            parts.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("{name} {value}")));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
     /// States the status.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {

@@ -3,6 +3,7 @@
 //! The subject is chosen by `COUNTERSIGN_HAPROXY`; `COUNTERSIGN_SCENES=haproxy` plays only what
 //! needs no edge. `cargo xtask test` brings the pieces and sets both.
 
+use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// `haproxy`: only what needs no edge.
 const SCENES_VARIABLE: &str = "COUNTERSIGN_SCENES";
 
-fn main() -> ExitCode {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::from_args();
-    let subject = Subject::from_environment().unwrap();
+    let subject = Subject::from_environment()?;
     let front = match std::env::var(SCENES_VARIABLE).as_deref() {
         Ok("haproxy") => Front::Nothing,
         _ => Front::Edge,
     };
-    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap());
+    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
     let runner = Arc::new(Runner::new(subject, front));
     let trials = scenes::all()
         .into_iter()
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
                 if row.went_as_stated() {
                     return Ok(());
                 }
-                Err(Failed::from(format!("{}\nseen: {row:?}", row.differed.join("\n"))))
+                Err(Failed::from(format!("{}\n{}", row.differed.join("\n"), row.seen())))
             });
             trial.with_ignored_flag(ignored).with_kind(subject.version())
         })
@@ -42,5 +43,5 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     // The common world ends here, and with it every process; exiting first would leave that to the reaper.
     drop(runner);
-    conclusion.exit_code()
+    Ok(conclusion.exit_code())
 }

@@ -2,7 +2,7 @@
 //! lists, and of `why` in HAProxy's log.
 
 /// Passed by the agent.
-pub const ALLOWED: &str = "allowed";
+pub const ALLOWED: &str = "granted";
 /// The route's permission is not among the sender's.
 pub const PERMISSION_MISSING: &str = "permission-missing";
 

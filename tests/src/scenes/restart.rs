@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::client::Request;
 use crate::forge::ENGINEER;
 use crate::haproxy::Health;
+use crate::journal::Place;
 use crate::load::{Limit, Load, Outcome};
+use crate::records::Record;
 use crate::scene::Manners::OwnWorld;
 use crate::scene::Stage::FromHaproxy;
 use crate::scene::{Row, Scene};
@@ -57,8 +59,22 @@ async fn under_load(
     let row = row
         .holds("requests were answered all the time", outcome.answered() > 200)
         .is("requests lost", 0, outcome.lost)
-        .is("requests refused", 0, outcome.other_than(200) - outcome.lost);
+        .is("requests refused", Vec::new(), refusals(world));
     Ok((row, outcome))
+}
+
+/// HAProxy's log lines of refused requests, in short.
+fn refusals(world: &World) -> Vec<String> {
+    let lines = world.haproxy_journals().out.all(Place::START, |line| line.contains("/api/load"));
+    let records = lines.iter().filter_map(|line| Record::read(line));
+    let refused = records.filter(|record| record.text("status").as_deref() != Some("200"));
+    let text = |record: &Record, field| record.text(field).unwrap_or_default();
+    refused
+        .map(|record| {
+            let fields = ["time", "status", "why", "spoe_error", "spoe_ms", "termination"];
+            fields.map(|field| text(&record, field)).join(" ")
+        })
+        .collect()
 }
 
 async fn agents_restarted(world: &World) -> Result<Row, Trouble> {
