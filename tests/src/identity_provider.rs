@@ -4,7 +4,7 @@
 //! here until log-in is part of the project and a real provider plays this part.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -75,6 +75,7 @@ pub struct IdentityProvider {
     server: HttpServer,
     keys: Arc<RwLock<Vec<Key>>>,
     fetched: Arc<AtomicU64>,
+    fails: Arc<AtomicBool>,
 }
 
 impl IdentityProvider {
@@ -85,17 +86,21 @@ impl IdentityProvider {
     pub async fn start() -> Result<Self, Trouble> {
         let keys = Arc::new(RwLock::new(vec![rsa_key()?, p256_key("ec-1")?, ed25519_key("ed-1")?]));
         let fetched = Arc::new(AtomicU64::new(0));
-        let (published, counter) = (Arc::clone(&keys), Arc::clone(&fetched));
+        let fails = Arc::new(AtomicBool::new(false));
+        let (published, counter, failing) = (Arc::clone(&keys), Arc::clone(&fetched), Arc::clone(&fails));
         let server = HttpServer::start("the identity provider", move |received| {
             if !received.line.starts_with("GET /jwks ") {
                 return Reply::status(404);
             }
             counter.fetch_add(1, Ordering::Relaxed);
+            if failing.load(Ordering::Relaxed) {
+                return Reply::status(500);
+            }
             let keys = published.read().unwrap_or_else(PoisonError::into_inner);
             Reply::json(&json!({ "keys": keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>() }))
         })
         .await?;
-        Ok(Self { server, keys, fetched })
+        Ok(Self { server, keys, fetched, fails })
     }
 
     /// Where it listens.
@@ -108,6 +113,11 @@ impl IdentityProvider {
     #[must_use]
     pub fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
+    }
+
+    /// From now on it answers with status 500.
+    pub fn fail(&self) {
+        self.fails.store(true, Ordering::Relaxed);
     }
 
     /// From now on EdDSA tokens are signed by a new key; the old one stays published.

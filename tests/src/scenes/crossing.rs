@@ -1,12 +1,12 @@
 //! What a client sends along that only Countersign may say.
 
-use crate::forge::{ADMIN, ENGINEER};
+use crate::forge::{ADMIN, ENGINEER, HEADER};
 use crate::scene::Manners::Shares;
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
-use crate::world::World;
+use crate::world::{Observed, World};
 
 /// Stands in every header that a client makes up, so that its traces are easy to find.
 const MADE_UP: &str = "made-up-by-the-client";
@@ -43,6 +43,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         Scene::new("a client brings an assertion of ours", Whole, Shares, |world| {
             Box::pin(own_assertion(world))
         }),
+        Scene::new("an edge before the edge", Whole, Shares, |world| Box::pin(shielding(world))),
         Scene::new("headers of ours, straight to HAProxy", FromHaproxy, Shares, |world| {
             Box::pin(straight_headers(world))
         }),
@@ -90,6 +91,26 @@ async fn own_assertion(world: &World) -> Result<Row, Trouble> {
         .verdict("allow", ALLOWED)
         .holds("it does not reach HAProxy", !heard.is_empty() && !heard.contains(&forged))
         .holds("the session counts, not the assertion", seen.application_saw("Countersign-Subject", "ann")))
+}
+
+/// A location that shields another sends what it has asserted already: it is passed on as it is.
+async fn shielding(world: &World) -> Result<Row, Trouble> {
+    let ask = world.ask("GET", "/api/things");
+    let draft = world.forge().draft(&ask.request, ENGINEER)?;
+    let assertion = draft.signed(world.forge());
+    let ask = ask.assertion(&assertion);
+    let seen = world.through_edge(&ask).await?;
+    let heard = world.tap()?.heard_header(&ask.marker, HEADER);
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .verdict("allow", ALLOWED)
+        .is("assertion at HAProxy", Some(assertion), heard)
+        .is("decision id at the application", Some(draft.decision_id()), decision_at_application(&seen)))
+}
+
+fn decision_at_application(seen: &Observed) -> Option<String> {
+    seen.application.as_ref()?.only("countersign-decision").map(str::to_owned)
 }
 
 async fn straight_headers(world: &World) -> Result<Row, Trouble> {

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::forge::{ENGINEER, HEADER};
+use crate::forge::{ENGINEER, HEADER, NOBODY};
 use crate::identity_provider::{TokenAlgorithm, claims, now};
-use crate::scene::Manners::{Alone, Shares};
+use crate::scene::Manners::{Alone, OwnWorld, Shares};
 use crate::scene::Stage::Whole;
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
-use crate::world::World;
+use crate::world::{Agents, World};
 
 /// A token that is nobody's, and the edge's reason.
 struct BadToken {
@@ -21,12 +21,12 @@ struct BadToken {
 const BAD_TOKENS: [BadToken; 7] = [
     BadToken {
         name: "a session that has expired",
-        reason: "session-expired",
+        reason: "token-expired",
         make: |world| signed(world, &claims("ann", &["engineering"], now() - 7200, now() - 3600)),
     },
     BadToken {
         name: "a session of another issuer",
-        reason: "session-issuer-unknown",
+        reason: "token-wrong-issuer",
         make: |world| {
             let mut claims = claims("ann", &["engineering"], now(), now() + 600);
             if let Some(issuer) = claims.get_mut("iss") {
@@ -37,7 +37,7 @@ const BAD_TOKENS: [BadToken; 7] = [
     },
     BadToken {
         name: "a session for another audience",
-        reason: "session-wrong-audience",
+        reason: "token-wrong-audience",
         make: |world| {
             let mut claims = claims("ann", &["engineering"], now(), now() + 600);
             if let Some(audience) = claims.get_mut("aud") {
@@ -48,12 +48,12 @@ const BAD_TOKENS: [BadToken; 7] = [
     },
     BadToken {
         name: "a session signed by somebody else",
-        reason: "session-signature-invalid",
+        reason: "token-signature-invalid",
         make: |world| world.idp()?.forged_token("ann", &["admins"]),
     },
     BadToken {
         name: "a session that is not signed",
-        reason: "session-algorithm-refused",
+        reason: "token-algorithm-none",
         make: |world| {
             let token = world.token(ENGINEER)?;
             let claims = token.split('.').nth(1).unwrap_or_default();
@@ -63,12 +63,12 @@ const BAD_TOKENS: [BadToken; 7] = [
     },
     BadToken {
         name: "a session that is no token",
-        reason: "session-malformed",
+        reason: "token-wrong-type",
         make: |_| Ok("let-me-in".into()),
     },
     BadToken {
         name: "an assertion in place of a session",
-        reason: "session-malformed",
+        reason: "token-wrong-type",
         make: |world| world.forge().good(&world.ask("GET", "/api/things").request, ENGINEER),
     },
 ];
@@ -87,6 +87,9 @@ pub(super) fn scenes() -> Vec<Scene> {
             .map(|bad| Scene::new(bad.name, Whole, Shares, move |world| Box::pin(bad_token(world, bad)))),
     );
     scenes.push(Scene::new("a session signed by a new key", Whole, Alone, |world| Box::pin(new_key(world))));
+    scenes.push(Scene::new("the identity provider is down", Whole, OwnWorld(Agents::Real), |world| {
+        Box::pin(provider_down(world))
+    }));
     scenes
 }
 
@@ -128,4 +131,17 @@ async fn new_key(world: &World) -> Result<Row, Trouble> {
     let seen = world.through_edge(&world.ask("GET", "/api/things").bearer(&token)).await?;
     let fetched = world.idp()?.fetched() - before;
     Ok(Row::of(&seen).status(200).pool("api").is("times that the keys were fetched", 1, fetched))
+}
+
+/// Its keys were never fetched, so that nobody can be known: a 503, not a 401, and no passage.
+async fn provider_down(world: &World) -> Result<Row, Trouble> {
+    world.idp()?.fail();
+    let ask = world.ask("GET", "/api/things");
+    let seen = world.as_sender(&ask, ENGINEER).await?;
+    let public = world.as_sender(&world.ask("GET", "/static/logo.svg"), NOBODY).await?;
+    Ok(Row::of(&seen)
+        .refused(503, "keys-unavailable")
+        .holds("with Retry-After", seen.answer.header("retry-after").is_some())
+        .holds("HAProxy sees nothing", world.tap()?.heard(&ask.marker).is_none())
+        .is("status of a static file meanwhile", 200, public.answer.status))
 }

@@ -39,20 +39,23 @@ pub(crate) fn run() -> Result<Built, Fault> {
 
 fn built() -> Built {
     let target = folders::target();
-    Built {
-        binaries: target.join("debug"),
-        edge: target.join("wasm32-wasip1/edge/countersign-edge.wasm"),
-    }
+    Built { binaries: target.join("debug"), edge: target.join("wasm32-wasip1/edge/countersign-edge.wasm") }
 }
 
 fn agent() -> Result<(), Fault> {
-    shell::run(
-        cargo().args(["build", "-p", "countersign", "-p", "countersign-tests", "--bins"]),
-    )
+    shell::run(cargo().args(["build", "-p", "countersign", "-p", "countersign-tests", "--bins"]))
 }
 
 fn edge() -> Result<(), Fault> {
-    shell::run(cargo().args(["build", "-p", "countersign-edge", "--profile", "edge", "--target", "wasm32-wasip1"]))
+    shell::run(cargo().args([
+        "build",
+        "-p",
+        "countersign-edge",
+        "--profile",
+        "edge",
+        "--target",
+        "wasm32-wasip1",
+    ]))
 }
 
 /// Cargo in the checkout, whatever folder this was called from.

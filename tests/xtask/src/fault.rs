@@ -22,7 +22,9 @@ pub(crate) enum Fault {
         source: io::Error,
     },
     /// Something has to be installed by hand.
-    #[error("{what} is missing, and installing it needs rights that this user does not have; run\n    {remedy}\nand then this command again")]
+    #[error(
+        "{what} is missing, and installing it needs rights that this user does not have; run\n    {remedy}\nand then this command again"
+    )]
     Missing {
         /// What is missing.
         what: String,

@@ -14,9 +14,7 @@ pub(crate) fn say(line: &str) {
 pub(crate) fn run(command: &mut Command) -> Result<(), Fault> {
     let line = line(command);
     say(&format!("+ {line}"));
-    let status = command
-        .status()
-        .map_err(|source| Fault::NotStarted { command: line.clone(), source })?;
+    let status = command.status().map_err(|source| Fault::NotStarted { command: line.clone(), source })?;
     if status.success() { Ok(()) } else { Err(Fault::Command { command: line, status: status.to_string() }) }
 }
 

@@ -52,7 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
 
 fn scenes(built: &Built, version: Version, scenes: Scenes) -> Result<(), Fault> {
     let mut command = build::cargo();
-    command.args(["test", "-p", "countersign-tests", "--test", "scenes"]).env("COUNTERSIGN_HAPROXY", version.name());
+    command
+        .args(["test", "-p", "countersign-tests", "--test", "scenes"])
+        .env("COUNTERSIGN_HAPROXY", version.name());
     if scenes == Scenes::FromHaproxy {
         command.env("COUNTERSIGN_SCENES", "haproxy");
     }

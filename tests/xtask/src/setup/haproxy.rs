@@ -39,7 +39,8 @@ fn unpack(version: Version, tree: &Path) -> Result<(), Fault> {
         version.release(),
         tree.display()
     );
-    let missing = || Fault::Missing { what: format!("HAProxy {}", version.name()), remedy: command_line.clone() };
+    let missing =
+        || Fault::Missing { what: format!("HAProxy {}", version.name()), remedy: command_line.clone() };
     let rights = Rights::of_this_user();
     if rights == Rights::None {
         return Err(missing());
@@ -68,10 +69,9 @@ fn keep_what_is_needed(whole: &Path, tree: &Path, rights: Rights) -> Result<(), 
     let fresh = tree.with_extension("new");
     remove(&fresh, rights)?;
     make_folder(&fresh)?;
-    let mut archive = rights.command("sh").ok_or_else(|| Fault::Missing {
-        what: "root".into(),
-        remedy: "sudo cargo xtask setup".into(),
-    })?;
+    let mut archive = rights
+        .command("sh")
+        .ok_or_else(|| Fault::Missing { what: "root".into(), remedy: "sudo cargo xtask setup".into() })?;
     // Owners are this user's, so that a later removal needs no rights.
     archive
         .arg("-c")
@@ -108,7 +108,9 @@ fn install(package: &str) -> Result<(), Fault> {
         return Err(missing());
     }
     update.args(["update", "--quiet"]);
-    install.args(["install", "--yes", "--no-install-recommends", package]).env("DEBIAN_FRONTEND", "noninteractive");
+    install
+        .args(["install", "--yes", "--no-install-recommends", package])
+        .env("DEBIAN_FRONTEND", "noninteractive");
     // Lists may be old but good enough; what counts is whether the installation works.
     let _ = shell::run(&mut update);
     shell::run(&mut install)

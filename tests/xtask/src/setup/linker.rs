@@ -9,5 +9,8 @@ pub(super) fn check() -> Result<(), Fault> {
     if shell::has("cc") {
         return Ok(());
     }
-    Err(Fault::Missing { what: "a linker (`cc`)".into(), remedy: "sudo apt-get install --yes gcc libc6-dev".into() })
+    Err(Fault::Missing {
+        what: "a linker (`cc`)".into(),
+        remedy: "sudo apt-get install --yes gcc libc6-dev".into(),
+    })
 }

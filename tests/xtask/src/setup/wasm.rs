@@ -9,7 +9,8 @@ const TARGET: &str = "wasm32-wasip1";
 
 /// Adds the target by rustup unless the compiler has it.
 pub(super) fn bring() -> Result<(), Fault> {
-    let library = shell::output("rustc", &["--print", "target-libdir", "--target", TARGET]).unwrap_or_default();
+    let library =
+        shell::output("rustc", &["--print", "target-libdir", "--target", TARGET]).unwrap_or_default();
     if std::path::Path::new(library.trim()).is_dir() {
         return Ok(());
     }
