@@ -1,5 +1,6 @@
 //! What ties an assertion to one request.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -18,7 +19,7 @@ const VERSION_TAG: &[u8] = b"countersign-request-v1\0";
 ///
 /// On the wire (`req` of an assertion) it is 43 characters of base64url without padding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "&str")]
+#[serde(into = "String", try_from = "Cow<'_, str>")]
 pub struct RequestBinding([u8; 32]);
 
 /// Why a text is not a request binding.
@@ -106,6 +107,14 @@ impl fmt::Debug for RequestBinding {
 impl From<RequestBinding> for String {
     fn from(binding: RequestBinding) -> Self {
         binding.to_string()
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for RequestBinding {
+    type Error = NotABinding;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, Self::Error> {
+        Self::try_from(text.as_ref())
     }
 }
 

@@ -57,8 +57,9 @@ impl TryFrom<String> for PolicyDigest {
     }
 }
 
-/// What the edge needs of the policy. Kept in its config store as the item `policy` of the number
-/// of parts, and the parts `policy.0`, `policy.1`, …, since an item holds 8000 characters.
+/// What the edge needs of the policy. Kept in its config store as the item `policy`, which says how
+/// many parts there are and the digest of them together, and the parts `policy.0`, `policy.1`, …,
+/// since an item holds 8000 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdgePolicy {
@@ -76,7 +77,7 @@ const MOST_PARTS: usize = 16;
 /// Longest value of an item, in bytes. The compiled form may hold characters of several bytes;
 /// the store counts characters, so counting bytes is on the safe side.
 const PART_BYTES: usize = 8000;
-/// The item of the number of parts and the digest.
+/// The item of the number of parts and their digest, with a space between.
 const ITEM: &str = "policy";
 
 /// Why a compiled policy can't be stored or read.
@@ -89,8 +90,11 @@ pub enum EdgePolicyFault {
     #[error("item `{0}` is missing")]
     Missing(String),
     /// The head can't be read.
-    #[error("item `policy` is not a number of parts from 1 to 16")]
+    #[error("item `policy` is not a number of parts from 1 to 16, a space and their digest")]
     Head,
+    /// The parts are not those that the head was written with.
+    #[error("the items are of two policies: expected those of one, wait for the store or write them again")]
+    Mixed,
     /// The parts don't make up a policy.
     #[error("the policy's items can't be read: {0}")]
     Json(String),
@@ -114,7 +118,8 @@ impl EdgePolicy {
         if items.len() > MOST_PARTS {
             return Err(EdgePolicyFault::TooLarge(json.len()));
         }
-        items.insert(0, (ITEM.to_owned(), items.len().to_string()));
+        let head = format!("{} {}", items.len(), PolicyDigest::of(json.as_bytes()));
+        items.insert(0, (ITEM.to_owned(), head));
         Ok(items)
     }
 
@@ -124,13 +129,17 @@ impl EdgePolicy {
     /// [`EdgePolicyFault`] if one is missing or they can't be read together.
     pub fn from_items(item: impl Fn(&str) -> Option<String>) -> Result<Self, EdgePolicyFault> {
         let read = |name: String| item(&name).ok_or(EdgePolicyFault::Missing(name));
-        let parts: usize = read(ITEM.to_owned())?.parse().map_err(|_| EdgePolicyFault::Head)?;
-        if parts == 0 || parts > MOST_PARTS {
-            return Err(EdgePolicyFault::Head);
-        }
+        let head = read(ITEM.to_owned())?;
+        let (parts, digest) = head.split_once(' ').ok_or(EdgePolicyFault::Head)?;
+        let digest = PolicyDigest::try_from(digest.to_owned()).map_err(|_| EdgePolicyFault::Head)?;
+        let parts = (1..=MOST_PARTS).find(|n| n.to_string() == parts).ok_or(EdgePolicyFault::Head)?;
         let mut json = String::new();
         for part in 0..parts {
             json.push_str(&read(format!("{ITEM}.{part}"))?);
+        }
+        // The store changes item by item, so parts of two policies may lie there for a while.
+        if PolicyDigest::of(json.as_bytes()) != digest {
+            return Err(EdgePolicyFault::Mixed);
         }
         serde_json::from_str(&json).map_err(|e| EdgePolicyFault::Json(e.to_string()))
     }

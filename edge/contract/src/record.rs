@@ -115,10 +115,12 @@ pub enum Tier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdSource {
-    /// The edge: it is the assertion's `txn`.
+    /// The edge, which sent it on: it is the assertion's `txn`.
     Assertion,
     /// HAProxy: there was no valid assertion.
     Haproxy,
+    /// The edge, for a request that it refused before there was an assertion.
+    Edge,
 }
 
 /// What a tier did.

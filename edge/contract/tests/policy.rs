@@ -1,0 +1,176 @@
+//! The policy's way through the edge's store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_contract::canonical::Allowance;
+use countersign_contract::policy::{EdgePolicy, EdgePolicyFault, PolicyDigest};
+use countersign_contract::route::{Class, Identity, Mode, Replay, Route};
+use proptest::prelude::*;
+
+fn route(number: usize) -> Route {
+    Route {
+        name: format!("route-{number}").parse().unwrap(),
+        hosts: vec!["www.example.test".parse().unwrap(), "*.example.test".parse().unwrap()],
+        path: format!("/api/{number}/*/caf%C3%A9/**").parse().unwrap(),
+        methods: ["GET", "POST"].map(|method| method.parse().unwrap()).into(),
+        class: Class::Private,
+        mode: Mode::Observe,
+        identity: Identity::Optional,
+        permission: Some("api.use".parse().unwrap()),
+        deny_groups: ["suspended".parse().unwrap()].into(),
+        replay: Some(Replay::Once),
+        pool: "api".parse().unwrap(),
+        allow: vec![Allowance::Semicolon, Allowance::EncodedSlash],
+    }
+}
+
+fn policy(routes: usize, groups: impl IntoIterator<Item = String>) -> EdgePolicy {
+    EdgePolicy {
+        digest: PolicyDigest::of(b"version = 1"),
+        groups: groups.into_iter().map(|group| group.parse().unwrap()).collect(),
+        routes: (0..routes).map(route).collect(),
+    }
+}
+
+fn stored(policy: &EdgePolicy) -> BTreeMap<String, String> {
+    policy.to_items().unwrap().into_iter().collect()
+}
+
+fn read(items: &BTreeMap<String, String>) -> Result<EdgePolicy, EdgePolicyFault> {
+    EdgePolicy::from_items(|name| items.get(name).cloned())
+}
+
+#[test]
+fn a_policy_comes_back_as_it_was() {
+    for routes in [0, 1, 20, 200] {
+        let policy = policy(routes, ["engineering".to_owned(), "Site Reliability".to_owned()]);
+        let items = stored(&policy);
+        assert!(items.len() > routes / 40, "{} items", items.len());
+        assert_eq!(read(&items).unwrap(), policy);
+        let keys: BTreeSet<String> = (0..items.len() - 1).map(|part| format!("policy.{part}")).collect();
+        assert_eq!(items.keys().skip(1).cloned().collect::<BTreeSet<_>>(), keys);
+    }
+}
+
+#[test]
+fn parts_are_cut_between_characters_and_fit_the_store() {
+    // Names of one to four bytes a character move the cut to every position in a character.
+    for shift in 0..8 {
+        let groups = (0..400).map(|n| format!("{}{n}\u{e9}\u{20ac}\u{1f511}\u{1f511}", "a".repeat(shift)));
+        let policy = policy(2, groups);
+        let items = stored(&policy);
+        assert!(items.len() > 2);
+        assert!(items.values().all(|value| value.len() <= 8000 && !value.is_empty()));
+        assert_eq!(read(&items).unwrap(), policy);
+    }
+}
+
+#[test]
+fn a_policy_that_does_not_fit_is_refused() {
+    let fault = policy(2000, []).to_items().unwrap_err();
+    assert!(matches!(fault, EdgePolicyFault::TooLarge(bytes) if bytes > 128_000), "{fault}");
+}
+
+#[test]
+fn missing_and_garbled_items_are_named() {
+    let items = stored(&policy(60, []));
+    assert!(items.len() > 3);
+    for name in items.keys() {
+        let mut without = items.clone();
+        without.remove(name);
+        assert_eq!(read(&without), Err(EdgePolicyFault::Missing(name.clone())));
+    }
+    let head = &items["policy"];
+    let digest = head.split(' ').nth(1).unwrap();
+    let parts = items.len() - 1;
+    for wrong in [
+        String::new(),
+        "two".to_owned(),
+        format!("0 {digest}"),
+        format!("-1 {digest}"),
+        format!("17 {digest}"),
+        format!("+{parts} {digest}"),
+        format!("0{parts} {digest}"),
+        format!("{parts}"),
+        format!("{parts} "),
+        format!("{parts} {}", digest.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")),
+        format!(" {head}"),
+        format!("{head} "),
+        "99999999999999999999 00".to_owned(),
+    ] {
+        let mut changed = items.clone();
+        changed.insert("policy".to_owned(), wrong.clone());
+        assert_eq!(read(&changed), Err(EdgePolicyFault::Head), "`{wrong}`");
+    }
+}
+
+/// A store changes item by item: while a new policy is on its way, parts of two may lie there
+/// side by side, and together even read as a policy that nobody wrote.
+#[test]
+fn parts_of_two_policies_are_never_read_as_one() {
+    let (one, mut two) = (policy(60, []), policy(60, []));
+    for route in &mut two.routes {
+        route.class = Class::Public;
+        route.mode = Mode::Enforce;
+        // As many letters more as the class has less: each part fits between those of the other.
+        route.path = route.path.to_string().replace("api", "apis").parse().unwrap();
+    }
+    let (one, two) = (stored(&one), stored(&two));
+    assert_eq!(one.len(), two.len());
+    for name in one.keys() {
+        let mut mixed = one.clone();
+        mixed.insert(name.clone(), two[name].clone());
+        assert_eq!(read(&mixed), Err(EdgePolicyFault::Mixed), "{name}");
+    }
+}
+
+#[test]
+fn what_the_digest_is_of_can_be_done_by_hand() {
+    // printf 'version = 1' | sha256sum | cut -c -32
+    assert_eq!(PolicyDigest::of(b"version = 1").as_str(), "4eab33c0b9ba9ded10e2a046539031d6");
+    for wrong in ["", "4eab33c0b9ba9ded10e2a046539031d60", &"A".repeat(32), &"g".repeat(32)] {
+        assert!(PolicyDigest::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_member_that_nobody_knows_is_no_policy() {
+    let json = serde_json::to_string(&policy(1, [])).unwrap();
+    for (from, to) in [
+        ("\"mode\":\"observe\"", "\"mode\":\"Observe\""),
+        ("\"mode\":\"observe\"", "\"mode\":\"observe\",\"mdoe\":\"enforce\""),
+        ("\"routes\"", "\"roles\":[],\"routes\""),
+        ("\"pool\":\"api\"", "\"pool\":\"API\""),
+        ("*.example.test", "*.*.test"),
+    ] {
+        let changed = json.replace(from, to);
+        assert_ne!(changed, json, "{from}");
+        assert!(serde_json::from_str::<EdgePolicy>(&changed).is_err(), "{to}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_items_are_answered_without_a_panic(head in ".{0,40}", part in ".{0,100}") {
+        let items = BTreeMap::from([("policy".to_owned(), head), ("policy.0".to_owned(), part)]);
+        prop_assert!(read(&items).is_err());
+    }
+
+    #[test]
+    fn one_changed_character_is_seen(at in any::<proptest::sample::Index>(), letter in "[a-z]") {
+        let items = stored(&policy(5, []));
+        let mut changed = items.clone();
+        let value = changed.get_mut("policy.0").unwrap();
+        let at = at.index(value.len());
+        value.replace_range(at..=at, &letter);
+        prop_assert!(changed == items || read(&changed).is_err());
+    }
+}
