@@ -404,8 +404,11 @@ fn a_notify_beyond_the_limit_is_not_written() {
     assert_eq!(Notify::parse(body(&out)).unwrap().messages().next().unwrap().args().len(), 255);
 }
 
-/// A HELLO of HAProxy from entries, each a key and a value.
-fn hello(entries: &[(&str, Value<'_>)]) -> Vec<u8> {
+/// A key and a value.
+type Entry = (&'static str, Value<'static>);
+
+/// A HELLO of HAProxy from entries.
+fn hello(entries: &[Entry]) -> Vec<u8> {
     let mut frame = b"\x01\0\0\0\x01\0\0".to_vec();
     for (key, value) in entries {
         frame.push(u8::try_from(key.len()).unwrap());
@@ -415,17 +418,16 @@ fn hello(entries: &[(&str, Value<'_>)]) -> Vec<u8> {
     frame
 }
 
-const VERSIONS: (&str, Value<'static>) = ("supported-versions", Value::Str(b"2.0"));
-const SIZE: (&str, Value<'static>) = ("max-frame-size", Value::Uint32(16_380));
-const CAPABILITIES: (&str, Value<'static>) = ("capabilities", Value::Str(b"pipelining,async"));
+const VERSIONS: Entry = ("supported-versions", Value::Str(b"2.0"));
+const SIZE: Entry = ("max-frame-size", Value::Uint32(16_380));
+const CAPABILITIES: Entry = ("capabilities", Value::Str(b"pipelining,async"));
 
 #[test]
 fn a_hello_that_cannot_be_agreed_to_says_why_by_its_status() {
-    let agreed = |entries: &[(&str, Value<'_>)]| {
-        HaproxyHello::parse(&hello(entries)).and_then(|hello| hello.negotiate(LIMIT))
-    };
+    let agreed =
+        |entries: &[Entry]| HaproxyHello::parse(&hello(entries)).and_then(|hello| hello.negotiate(LIMIT));
     let twice = ("capabilities", Value::Str(b""));
-    let table: [(&str, &[(&str, Value<'_>)], Status); 13] = [
+    let table: [(&str, &[Entry], Status); 13] = [
         ("empty", &[], Status::NoVersion),
         ("no version", &[SIZE, CAPABILITIES], Status::NoVersion),
         ("no size", &[VERSIONS, CAPABILITIES], Status::NoMaxFrameSize),

@@ -19,7 +19,7 @@ fn bytes(path: &Path) -> Vec<u8> {
     let text = fs::read_to_string(path).unwrap();
     let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
     let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    assert!(text.starts_with('#') && digits.len() % 2 == 0, "{}", path.display());
+    assert!(text.starts_with('#') && digits.len().is_multiple_of(2), "{}", path.display());
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
