@@ -1,0 +1,251 @@
+//! The pipeline's platform: Fastly Compute.
+//!
+//! Built on the SDK's handles, since its `Request` parses the client's URL on the way out and
+//! panics on a host that it dislikes. The handles leave target and method as they were received.
+
+#[allow(unsafe_code)]
+mod abi;
+mod cache;
+mod incoming;
+
+use std::cell::{Cell, OnceCell};
+use std::io::Read as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use countersign_contract::decision_id::DecisionId;
+use countersign_contract::time::UnixMillis;
+use countersign_edge::answer::{Answer, OriginChanges, RefusalAnswer};
+use countersign_edge::forward::{Caching, Forward};
+use countersign_edge::pipeline;
+use countersign_edge::platform::{
+    CacheEntry, FetchFault, Fetched, LOG_ENDPOINT, Make, OriginHead, Platform, Received, SECRET_STORE,
+    SendFault, Store, StoreFault,
+};
+use countersign_edge::record::Journal;
+use countersign_edge::refusal::Refusal;
+use countersign_edge::settings::{BackendName, KeySetUrl};
+use fastly::handle::{BodyHandle, CacheOverride, RequestHandle, ResponseHandle};
+use fastly::http::{HeaderName, HeaderValue, StatusCode, Version};
+use fastly::secret_store::{OpenError, SecretStore};
+
+/// Whether an answer has been begun: there can be no second one.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+/// What the panic hook has to know of the request.
+static BEGUN: OnceLock<(DecisionId, Received)> = OnceLock::new();
+
+/// Answers the client's request.
+pub(crate) fn serve() {
+    let started = Instant::now();
+    std::panic::set_hook(Box::new(answer_a_panic));
+    let (request, body) = fastly::handle::client_request_and_body();
+    let received = incoming::read(&request);
+    let platform = Compute {
+        started,
+        outgoing: Cell::new(Some((request, body))),
+        origin: Cell::new(None),
+        config: OnceCell::new(),
+        list: OnceCell::new(),
+        secrets: OnceCell::new(),
+    };
+    let id = platform.random().map(DecisionId::from_random);
+    if let Some(id) = id {
+        // The only request of this sandbox: it can't have been set before.
+        let _ = BEGUN.set((id, received.clone()));
+    }
+    let answer = pipeline::handle_as(&platform, &received, id);
+    platform.deliver(answer);
+}
+
+struct Compute {
+    started: Instant,
+    /// The client's request, until it is sent on.
+    outgoing: Cell<Option<(RequestHandle, BodyHandle)>>,
+    /// The origin's answer, until it is delivered.
+    origin: Cell<Option<(ResponseHandle, BodyHandle)>>,
+    config: OnceCell<Result<abi::ConfigStore, StoreFault>>,
+    list: OnceCell<Result<abi::ConfigStore, StoreFault>>,
+    secrets: OnceCell<Result<SecretStore, StoreFault>>,
+}
+
+impl Platform for Compute {
+    fn now(&self) -> UnixMillis {
+        now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn random(&self) -> Option<[u8; 16]> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).ok().map(|()| bytes)
+    }
+
+    fn service_version(&self) -> Option<u64> {
+        std::env::var("FASTLY_SERVICE_VERSION").ok()?.parse().ok()
+    }
+
+    fn item(&self, store: Store, key: &str) -> Result<Option<String>, StoreFault> {
+        let opened = match store {
+            Store::Config => &self.config,
+            Store::List => &self.list,
+        };
+        opened.get_or_init(|| abi::ConfigStore::open(store.name())).as_ref().map_err(Clone::clone)?.get(key)
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+        let store = self.secrets.get_or_init(open_secrets).as_ref().map_err(Clone::clone)?;
+        let secret = store.try_get(name).map_err(|e| secrets_unreadable(&e))?;
+        let plaintext = secret.map(|secret| secret.try_plaintext()).transpose();
+        plaintext.map(|bytes| bytes.map(|bytes| bytes.to_vec())).map_err(|e| secrets_unreadable(&e))
+    }
+
+    fn log(&self, line: &str) {
+        abi::log(LOG_ENDPOINT, line);
+    }
+
+    fn send(&self, forward: &Forward) -> Result<OriginHead, SendFault> {
+        let fault = |reason: String| SendFault { backend: forward.backend.to_string(), reason };
+        let (mut request, body) =
+            self.outgoing.take().ok_or_else(|| fault("the request was sent before".to_owned()))?;
+        for name in &forward.remove {
+            if let Ok(name) = HeaderName::try_from(name.as_str()) {
+                request.remove_header(&name);
+            }
+        }
+        for (name, value) in &forward.set {
+            let value = HeaderValue::try_from(value.as_slice())
+                .map_err(|_| fault(format!("header `{name}` holds a control byte")))?;
+            request.insert_header(&HeaderName::from_static(name), &value);
+        }
+        // An HTTP/2 request goes to an HTTP/1.1 backend only when told so.
+        request.set_version(Version::HTTP_11);
+        request.set_cache_override(&match forward.caching {
+            Caching::Pass => CacheOverride::Pass,
+            Caching::Allowed => CacheOverride::None,
+        });
+        let (response, body) =
+            request.send(body, forward.backend.as_str()).map_err(|cause| fault(cause.to_string()))?;
+        let head = incoming::read_origin(&response).map_err(fault)?;
+        self.origin.set(Some((response, body)));
+        Ok(head)
+    }
+
+    fn fetch(&self, backend: &BackendName, url: &KeySetUrl, most: usize) -> Result<Fetched, FetchFault> {
+        let mut request = RequestHandle::new();
+        abi::set_url(&request, url.as_str()).map_err(|status| {
+            FetchFault::Unreachable(format!("`{url}` is no URL to the platform: {status}"))
+        })?;
+        request
+            .insert_header(&HeaderName::from_static("accept"), &HeaderValue::from_static("application/json"));
+        // Our own cache keeps the keys, by our own rules.
+        request.set_cache_override(&CacheOverride::Pass);
+        let (response, body) = request
+            .send(BodyHandle::new(), backend.as_str())
+            .map_err(|cause| FetchFault::Unreachable(format!("backend `{backend}`: {cause}")))?;
+        let status = abi::status(&response).map_err(FetchFault::Unreachable)?;
+        let body = read_at_most(body, most)?;
+        Ok(Fetched { status, body })
+    }
+
+    fn cached(&self, entry: &CacheEntry, make: Make<'_>) -> Result<Vec<u8>, FetchFault> {
+        cache::cached(entry, make)
+    }
+
+    fn cached_anew(
+        &self,
+        entry: &CacheEntry,
+        cool_down: Duration,
+        make: Make<'_>,
+    ) -> Result<Vec<u8>, FetchFault> {
+        cache::cached_anew(entry, cool_down, make)
+    }
+}
+
+impl Compute {
+    fn deliver(&self, answer: Answer) {
+        match (answer, self.origin.take()) {
+            (Answer::FromOrigin(changes), Some((response, body))) => pass_on(response, body, &changes),
+            (Answer::FromOrigin(_), None) => {}
+            (Answer::Refused(refusal), _) => send_refusal(&refusal),
+        }
+    }
+}
+
+fn pass_on(mut response: ResponseHandle, body: BodyHandle, changes: &OriginChanges) {
+    for name in &changes.remove {
+        if let Ok(name) = HeaderName::try_from(name.as_str()) {
+            response.remove_header(&name);
+        }
+    }
+    if let Ok(decision) = HeaderValue::try_from(changes.decision.as_str()) {
+        response.insert_header(&HeaderName::from_static(countersign_contract::header::DECISION), &decision);
+    }
+    ANSWERED.store(true, Ordering::SeqCst);
+    response.send_to_client(body);
+}
+
+fn send_refusal(refusal: &RefusalAnswer) {
+    use std::io::Write as _;
+
+    let mut response = ResponseHandle::new();
+    if let Ok(status) = StatusCode::from_u16(refusal.status.code()) {
+        response.set_status(status);
+    }
+    for (name, value) in &refusal.headers {
+        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
+            response.insert_header(&HeaderName::from_static(name), &value);
+        }
+    }
+    let mut body = BodyHandle::new();
+    // Without a body the status still says it.
+    let _ = body.write_all(refusal.body.as_bytes());
+    ANSWERED.store(true, Ordering::SeqCst);
+    response.send_to_client(body);
+}
+
+/// Answers in place of a panic, so that a client sees a refusal and not a trace: wasm can't unwind.
+fn answer_a_panic(info: &std::panic::PanicHookInfo<'_>) {
+    if !ANSWERED.load(Ordering::SeqCst) {
+        let refusal = Refusal::InternalFault(info.to_string());
+        let (id, answer) = match BEGUN.get() {
+            Some((id, _)) => (*id, RefusalAnswer::of(&refusal, *id)),
+            None => {
+                let none = DecisionId::from_random([0; 16]);
+                (none, RefusalAnswer::of(&refusal, none))
+            }
+        };
+        send_refusal(&answer);
+        if let Some((_, received)) = BEGUN.get() {
+            abi::log(LOG_ENDPOINT, &Journal::begin(id, received).line(now(), Duration::ZERO, &Err(refusal)));
+        }
+    }
+    // 0: another status would have the platform answer for us.
+    std::process::exit(0);
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn open_secrets() -> Result<SecretStore, StoreFault> {
+    SecretStore::open(SECRET_STORE).map_err(|e| match e {
+        OpenError::SecretStoreDoesNotExist(_) => StoreFault::Absent(SECRET_STORE),
+        other => secrets_unreadable(&other),
+    })
+}
+
+fn secrets_unreadable(fault: &dyn std::fmt::Display) -> StoreFault {
+    StoreFault::Unreadable { store: SECRET_STORE, status: fault.to_string() }
+}
+
+/// Reads a body, but not more than `most` bytes of it.
+fn read_at_most(body: BodyHandle, most: usize) -> Result<Vec<u8>, FetchFault> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    body.take(limit).read_to_end(&mut bytes).map_err(|e| FetchFault::Unreachable(e.to_string()))?;
+    if bytes.len() > most { Err(FetchFault::TooLong(most)) } else { Ok(bytes) }
+}

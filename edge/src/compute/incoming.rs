@@ -1,0 +1,82 @@
+//! Heads as the platform holds them, read without its parsers.
+
+use countersign_contract::header;
+use countersign_edge::platform::{OriginHead, Protocol, Received};
+use fastly::handle::{RequestHandle, ResponseHandle};
+use fastly::http::{HeaderName, HeaderValue};
+
+use super::abi;
+
+/// Room for names and values as they usually are.
+const USUAL_BUFFER: usize = 4 * 1024;
+/// More than the platform takes for a whole head.
+const LARGEST_BUFFER: usize = 128 * 1024;
+
+/// Reads what the pipeline looks at. Values of other headers stay on the platform's side.
+pub(super) fn read(request: &RequestHandle) -> Received {
+    let mut too_large = None;
+    let mut note = |what: Result<Vec<Vec<u8>>, String>| {
+        what.unwrap_or_else(|fault| {
+            too_large.get_or_insert(fault);
+            Vec::new()
+        })
+    };
+    let mut values = |name: &'static str| {
+        let name = HeaderName::from_static(name);
+        note(with_growing_buffer(|size| {
+            let values: Result<Vec<HeaderValue>, _> = request.get_header_values(&name, size).collect();
+            values.map(|values| values.into_iter().map(|value| value.as_bytes().to_vec()).collect())
+        }))
+    };
+    let host = values("host");
+    let cookie = values("cookie");
+    let authorization = values("authorization");
+    let assertion = values(header::ASSERTION);
+    let upgrade = values("upgrade");
+    let header_names = names(|size| request.get_header_names(size).collect());
+    let header_names = header_names.unwrap_or_else(|fault| {
+        too_large.get_or_insert(fault);
+        Vec::new()
+    });
+    let url = abi::url(request).unwrap_or_else(|fault| {
+        too_large.get_or_insert(fault);
+        Vec::new()
+    });
+    let method = abi::method(request).unwrap_or_default();
+    Received {
+        url,
+        method,
+        protocol: if abi::is_http1(request) { Protocol::Http1 } else { Protocol::Http2 },
+        client: abi::client_address(request),
+        header_names,
+        host,
+        cookie,
+        authorization,
+        assertion,
+        upgrade,
+        too_large,
+    }
+}
+
+/// Reads the head of the origin's answer.
+pub(super) fn read_origin(response: &ResponseHandle) -> Result<OriginHead, String> {
+    let status = abi::status(response)?;
+    let header_names = names(|size| response.get_header_names(size).collect())?;
+    let decision = HeaderName::from_static(header::DECISION);
+    let decisions = with_growing_buffer(|size| {
+        let values: Result<Vec<HeaderValue>, _> = response.get_header_values(&decision, size).collect();
+        values.map(|values| values.into_iter().map(|value| value.as_bytes().to_vec()).collect())
+    })?;
+    Ok(OriginHead { status, header_names, decisions })
+}
+
+fn names<E>(read: impl Fn(usize) -> Result<Vec<HeaderName>, E>) -> Result<Vec<String>, String> {
+    let names = with_growing_buffer(read)?;
+    Ok(names.into_iter().map(|name| name.as_str().to_owned()).collect())
+}
+
+fn with_growing_buffer<T, E>(read: impl Fn(usize) -> Result<T, E>) -> Result<T, String> {
+    read(USUAL_BUFFER)
+        .or_else(|_| read(LARGEST_BUFFER))
+        .map_err(|_| format!("a header is longer than {LARGEST_BUFFER} bytes"))
+}

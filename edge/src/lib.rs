@@ -1,0 +1,22 @@
+//! Countersign at the edge.
+//!
+//! A request is scrubbed, looked up in the list, routed, identified and vouched for by a signed
+//! assertion, then sent to HAProxy; or it is refused here. [`pipeline`] is that life of a request
+//! as one function. Everything in this library is free of the platform, so it is tested natively;
+//! what it needs from Fastly Compute is behind the trait of [`platform`].
+
+pub mod answer;
+pub mod credential;
+pub mod forward;
+pub mod identify;
+pub mod list;
+pub mod pipeline;
+pub mod platform;
+pub mod policy;
+pub mod record;
+pub mod refusal;
+pub mod scrub;
+pub mod settings;
+pub mod shielding;
+pub mod signing;
+pub mod token;

@@ -1,0 +1,230 @@
+//! The life of a request at the edge.
+
+use countersign_contract::assertion::{Claims, VERSION};
+use countersign_contract::binding::RequestBinding;
+use countersign_contract::decision_id::DecisionId;
+use countersign_contract::header;
+use countersign_contract::list::Action;
+use countersign_contract::route::{Class, Mode, Route};
+use countersign_contract::time::UnixSeconds;
+
+use crate::answer::{self, Answer, OriginChanges, RefusalAnswer};
+use crate::credential::{self, CookieChange};
+use crate::forward::{Caching, Forward};
+use crate::identify::{self, Identified, Identity};
+use crate::list::{self, Standing};
+use crate::platform::{OriginHead, Platform, Received};
+use crate::policy::Policy;
+use crate::record::{Journal, Passage};
+use crate::refusal::Refusal;
+use crate::scrub::{self, Canonical};
+use crate::settings::Settings;
+use crate::shielding;
+use crate::signing::SigningKey;
+
+/// Answers one request: lets it on to HAProxy under an assertion, or refuses it. Writes one record
+/// either way.
+pub fn handle(platform: &impl Platform, received: &Received) -> Answer {
+    let id = platform.random().map(DecisionId::from_random);
+    handle_as(platform, received, id)
+}
+
+/// [`handle`] under a decision id that the caller has drawn; `None` where there was no randomness.
+pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<DecisionId>) -> Answer {
+    let mut journal = Journal::begin(id.unwrap_or(DecisionId::from_random([0; 16])), received);
+    let outcome = match id {
+        Some(_) => pass(platform, received, &mut journal),
+        None => Err(Refusal::RandomUnavailable),
+    };
+    let (answer, outcome) = match outcome {
+        Ok((passage, origin)) => {
+            journal.origin_status(origin.status);
+            if let Some(theirs) = answer::origin_decision(&origin) {
+                journal.detail(format!("the origin found no valid assertion and decided as `{theirs}`"));
+            }
+            (Answer::FromOrigin(OriginChanges::of(&origin, journal.id())), Ok(passage))
+        }
+        Err(refusal) => (Answer::Refused(RefusalAnswer::of(&refusal, journal.id())), Err(refusal)),
+    };
+    platform.log(&journal.line(platform.now(), platform.elapsed(), &outcome));
+    answer
+}
+
+/// The steps in their order; the first refusal ends them.
+fn pass(
+    platform: &impl Platform,
+    received: &Received,
+    journal: &mut Journal,
+) -> Result<(Passage, OriginHead), Refusal> {
+    let now = platform.now().seconds();
+
+    // Scrub: one reading of the request, or none.
+    let settings = Settings::load(platform);
+    settings.iter().for_each(|settings| journal.settings(settings));
+    let request = read(received)?;
+    journal.request(&request);
+    let settings = settings?;
+    let key = SigningKey::load(platform)?;
+    let client = received.client.ok_or(Refusal::ClientUnknown)?.to_canonical();
+
+    // Another of our own locations has done all that follows.
+    if let Some(earlier) = shielding::earlier_hop(received, &request, &settings, &key, now) {
+        let claims = earlier.claims();
+        journal.continues(claims.txn);
+        journal.key(earlier.key());
+        if let Some(subject) = claims.sub.clone() {
+            journal.identity(&Identity { subject, groups: claims.groups.clone() });
+        }
+        let class = shielded_class(platform, &request, journal);
+        let assertion = received.assertion.first().cloned().unwrap_or_default();
+        let forward = forward(received, &request, &settings, class, assertion);
+        return Ok((Passage::ShieldingHop, send(platform, &forward)?));
+    }
+
+    // List: offenders cost nothing more than this.
+    let standing = list::look_up(platform, client, now);
+    journal.list(&standing);
+    turn_away(&standing, now)?;
+
+    // Route: one policy, read by both tiers.
+    let policy = Policy::load(platform)?;
+    journal.policy(&policy.digest);
+    let route = policy.route(&request)?;
+    journal.route(route);
+
+    // Identify: nothing personal on a public route, unless the list asks for it.
+    let must_sign_in = standing.record.is_some_and(|record| record.action == Action::RequireIdentity);
+    let identified = if route.class == Class::Private || must_sign_in {
+        identify::identify(platform, received, &settings, &policy.groups, now)
+    } else {
+        Identified::Nobody
+    };
+    if must_sign_in && !matches!(identified, Identified::Somebody(_)) {
+        note_unproven(journal, &identified);
+        return Err(Refusal::ListedRequireIdentity);
+    }
+    let passage = judge(route, &identified, journal)?;
+    let identity = match identified {
+        Identified::Somebody(identity) if route.class == Class::Private => Some(identity),
+        Identified::Somebody(_) | Identified::Nobody | Identified::Unproven(_) => None,
+    };
+    identity.iter().for_each(|identity| journal.identity(identity));
+
+    // Forward, with our word for it.
+    let (subject, groups) = identity.map(|who| (who.subject, who.groups)).unzip();
+    let claims = Claims {
+        v: VERSION,
+        iss: settings.service.clone(),
+        aud: settings.audience.clone(),
+        iat: now,
+        exp: now.plus(settings.assertion_lifetime_seconds),
+        txn: journal.id(),
+        req: RequestBinding::of(request.method, &request.authority, &request.target),
+        ip: client,
+        sub: subject,
+        groups: groups.unwrap_or_default(),
+        env: settings.environment.clone(),
+        sv: platform.service_version(),
+        pol: Some(policy.digest.clone()),
+        rep: standing.generation,
+    };
+    let assertion = key.signer().mint(&claims)?;
+    journal.key(key.signer().id());
+    let forward = forward(received, &request, &settings, route.class, assertion.into_bytes());
+    Ok((passage, send(platform, &forward)?))
+}
+
+/// Reads the request's head, and refuses what no route can open.
+fn read(received: &Received) -> Result<Canonical<'_>, Refusal> {
+    if let Some(what) = &received.too_large {
+        return Err(Refusal::HeadTooLarge(what.clone()));
+    }
+    let request = Canonical::read(received)?;
+    if request.is_refused_method() {
+        return Err(Refusal::MethodRefused(request.method.as_str().to_owned()));
+    }
+    if scrub::asks_for_websocket(received) {
+        return Err(Refusal::UpgradeRefused);
+    }
+    Ok(request)
+}
+
+/// Acts on what the list says, as far as that doesn't depend on who is asking.
+fn turn_away(standing: &Standing, now: UnixSeconds) -> Result<(), Refusal> {
+    let Some(record) = standing.record else { return Ok(()) };
+    match record.action {
+        Action::Block => Err(Refusal::ListedBlock),
+        Action::Throttle => Err(Refusal::ListedThrottle { seconds: record.expires.since(now) }),
+        Action::RequireIdentity | Action::Observe => Ok(()),
+    }
+}
+
+/// Judges, as far as the route's mode says.
+fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Result<Passage, Refusal> {
+    match (route.mode, identify::judge(route, identified)) {
+        (Mode::Off, _) => {
+            note_unproven(journal, identified);
+            Ok(Passage::NotJudged)
+        }
+        (Mode::Observe | Mode::Enforce, Ok(())) => {
+            note_unproven(journal, identified);
+            Ok(Passage::Forwarded)
+        }
+        (Mode::Observe, Err(refusal)) => {
+            journal.would(refusal);
+            Ok(Passage::Observed)
+        }
+        (Mode::Enforce, Err(refusal)) => Err(refusal),
+    }
+}
+
+/// A credential that isn't good is noted where it isn't the refusal itself.
+fn note_unproven(journal: &mut Journal, identified: &Identified) {
+    if let Identified::Unproven(fault) = identified {
+        journal.detail(format!("the credential counts for nothing ({}): {fault}", fault.code()));
+    }
+}
+
+/// The class of the route of a request that comes from an earlier hop: only caching depends on it,
+/// so without a policy it passes the cache.
+fn shielded_class(platform: &impl Platform, request: &Canonical<'_>, journal: &mut Journal) -> Class {
+    let Ok(policy) = Policy::load(platform) else { return Class::Private };
+    journal.policy(&policy.digest);
+    let Ok(route) = policy.route(request) else { return Class::Private };
+    journal.route(route);
+    route.class
+}
+
+/// What goes to HAProxy: the request as sent, without what only we may say and without what proves
+/// who is asking, under exactly one assertion.
+fn forward(
+    received: &Received,
+    request: &Canonical<'_>,
+    settings: &Settings,
+    class: Class,
+    assertion: Vec<u8>,
+) -> Forward {
+    let mut remove: Vec<String> =
+        received.header_names.iter().filter(|name| scrub::is_dropped(name)).cloned().collect();
+    let mut set = vec![(header::ASSERTION, assertion)];
+    if received.host.is_empty() {
+        // HTTP/1.1 towards HAProxy wants one, and it has to be the one that is bound.
+        set.push(("host", request.host.to_vec()));
+    }
+    if credential::has_bearer(received) || class == Class::Public {
+        remove.push("authorization".to_owned());
+    }
+    match (credential::without_session(received, settings.session_cookie.as_ref()), class) {
+        (_, Class::Public) | (CookieChange::Removed, _) => remove.push("cookie".to_owned()),
+        (CookieChange::Replaced(others), Class::Private) => set.push(("cookie", others)),
+        (CookieChange::Kept, Class::Private) => {}
+    }
+    let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+    let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
+    Forward { backend: settings.backend.clone(), remove, set, caching }
+}
+
+fn send(platform: &impl Platform, forward: &Forward) -> Result<OriginHead, Refusal> {
+    let origin = platform.send(forward)?;
+    if (200..600).contains(&origin.status) { Ok(origin) } else { Err(Refusal::OriginStatus(origin.status)) }
+}

@@ -1,0 +1,220 @@
+//! What the pipeline needs from the platform that it runs on.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign_contract::time::UnixMillis;
+use thiserror::Error;
+
+use crate::forward::Forward;
+use crate::settings::{BackendName, KeySetUrl};
+
+/// The log endpoint of the records.
+pub const LOG_ENDPOINT: &str = "countersign";
+/// The secret with the private key that assertions are signed with, a JWK.
+pub const ASSERTION_KEY: &str = "assertion-key";
+/// The secret that the list's fingerprints are keyed with, 32 bytes in base64url.
+pub const LIST_KEY: &str = "list-key";
+
+/// The stores of items that the edge reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Store {
+    /// Settings and policy.
+    Config,
+    /// The list, published by the other side.
+    List,
+}
+
+impl Store {
+    /// The name that the service links it under.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Config => "countersign_config",
+            Self::List => "countersign_list",
+        }
+    }
+}
+
+/// The name that the service links the secret store under.
+pub const SECRET_STORE: &str = "countersign_secrets";
+
+/// A store that can't be read. Never a panic: what that means for a request is the pipeline's to
+/// decide.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum StoreFault {
+    /// The service has no store of this name.
+    #[error("the service has no store `{0}`: expected it linked under this name")]
+    Absent(&'static str),
+    /// It is there and can't be read, e.g. a half-written file of the local server.
+    #[error("store `{store}` can't be read: {status}")]
+    Unreadable {
+        /// The store.
+        store: &'static str,
+        /// What the platform says.
+        status: String,
+    },
+}
+
+/// Why an answer could not be had from a backend.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("backend `{backend}`: {reason}")]
+pub struct SendFault {
+    /// The backend's name.
+    pub backend: String,
+    /// What the platform says.
+    pub reason: String,
+}
+
+/// Why a document was not fetched.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum FetchFault {
+    /// No answer.
+    #[error("no answer: {0}")]
+    Unreachable(String),
+    /// Not 200: redirects are not followed.
+    #[error("the answer has status {0}, expected 200")]
+    Status(u16),
+    /// Longer than is read.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// Not what was expected.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// The protocol that a request came by, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 or older: exactly one `Host`.
+    Http1,
+    /// HTTP/2 or newer: `:authority` may stand in for it.
+    Http2,
+}
+
+/// A request's head as the platform received it, nothing of it read yet. Names are lower case.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The URL as the platform holds it: scheme, `://`, host as sent, target as sent.
+    pub url: Vec<u8>,
+    /// The method.
+    pub method: Vec<u8>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The peer's address.
+    pub client: Option<IpAddr>,
+    /// Every header's name.
+    pub header_names: Vec<String>,
+    /// Each `Host`.
+    pub host: Vec<Vec<u8>>,
+    /// Each `Cookie`.
+    pub cookie: Vec<Vec<u8>>,
+    /// Each `Authorization`.
+    pub authorization: Vec<Vec<u8>>,
+    /// Each `Countersign-Assertion`.
+    pub assertion: Vec<Vec<u8>>,
+    /// Each `Upgrade`.
+    pub upgrade: Vec<Vec<u8>>,
+    /// What could not be read since it is longer than the platform's limits.
+    pub too_large: Option<String>,
+}
+
+/// The head of the origin's answer; its body stays with the platform, which streams it.
+#[derive(Clone, Debug)]
+pub struct OriginHead {
+    /// The status.
+    pub status: u16,
+    /// Every header's name, lower case.
+    pub header_names: Vec<String>,
+    /// Each `Countersign-Decision`.
+    pub decisions: Vec<Vec<u8>>,
+}
+
+/// An answer of a backend, read whole.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An object of the platform's cache.
+#[derive(Clone, Debug)]
+pub struct CacheEntry {
+    /// Its key.
+    pub key: String,
+    /// How long it is fresh.
+    pub max_age: Duration,
+    /// How long after that it is served while one request makes it anew.
+    pub stale: Duration,
+}
+
+/// Makes the content of a cache entry.
+pub type Make<'a> = &'a dyn Fn() -> Result<Vec<u8>, FetchFault>;
+
+/// The platform: stores, clock, randomness, log, cache and backends.
+///
+/// No method may panic on what a client sent or on a store that is missing or broken: on the
+/// platform a panic is an outage.
+pub trait Platform {
+    /// The time now.
+    fn now(&self) -> UnixMillis;
+
+    /// How long this request has taken so far.
+    fn elapsed(&self) -> Duration;
+
+    /// 16 random bytes, or nothing where there is no randomness.
+    fn random(&self) -> Option<[u8; 16]>;
+
+    /// The version of this program, as the platform counts.
+    fn service_version(&self) -> Option<u64>;
+
+    /// The value of a store's item.
+    ///
+    /// # Errors
+    /// [`StoreFault`] if the store can't be read; a missing item is `None`.
+    fn item(&self, store: Store, key: &str) -> Result<Option<String>, StoreFault>;
+
+    /// A secret.
+    ///
+    /// # Errors
+    /// [`StoreFault`] if the store can't be read; a missing secret is `None`.
+    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreFault>;
+
+    /// Writes one line to the log endpoint [`LOG_ENDPOINT`]; a log that can't be written to is no
+    /// reason to refuse.
+    fn log(&self, line: &str);
+
+    /// Sends the request on, changed as `forward` says, and keeps the answer's body for delivery.
+    ///
+    /// # Errors
+    /// [`SendFault`] if no answer came.
+    fn send(&self, forward: &Forward) -> Result<OriginHead, SendFault>;
+
+    /// Fetches a document, following no redirect.
+    ///
+    /// # Errors
+    /// [`FetchFault::Unreachable`] without an answer, [`FetchFault::TooLong`] above `most` bytes.
+    fn fetch(&self, backend: &BackendName, url: &KeySetUrl, most: usize) -> Result<Fetched, FetchFault>;
+
+    /// The content of a cache entry, made by `make` if it isn't there. Of many requests at once
+    /// one makes it and the others wait. A stale entry is made anew by one request; where that
+    /// fails the stale content is given.
+    ///
+    /// # Errors
+    /// What `make` fails with, where nothing usable is there.
+    fn cached(&self, entry: &CacheEntry, make: Make<'_>) -> Result<Vec<u8>, FetchFault>;
+
+    /// Makes a cache entry anew, but only once in `cool_down`, by whomever; gives what is there
+    /// afterwards.
+    ///
+    /// # Errors
+    /// What `make` fails with, where nothing usable is there.
+    fn cached_anew(
+        &self,
+        entry: &CacheEntry,
+        cool_down: Duration,
+        make: Make<'_>,
+    ) -> Result<Vec<u8>, FetchFault>;
+}

@@ -1,0 +1,223 @@
+//! What is noted of a request on its way, and the line that it becomes.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign_contract::decision_id::DecisionId;
+use countersign_contract::name::{GroupName, KeyId};
+use countersign_contract::policy::PolicyDigest;
+use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict, WouldBe};
+use countersign_contract::route::{Class, Mode, Route};
+use countersign_contract::time::UnixMillis;
+
+use crate::identify::Identity;
+use crate::list::Standing;
+use crate::platform::Received;
+use crate::refusal::Refusal;
+use crate::scrub::{Canonical, printable};
+use crate::settings::Settings;
+
+/// Why a request was let on: the other half of the closed list of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It was judged and found in order.
+    Forwarded,
+    /// The route only observes, and would have refused it.
+    Observed,
+    /// The route is off.
+    NotJudged,
+    /// An earlier hop has judged it.
+    ShieldingHop,
+}
+
+impl Passage {
+    /// The word in records.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Observed => "observed",
+            Self::NotJudged => "not-judged",
+            Self::ShieldingHop => "shielding-hop",
+        }
+    }
+}
+
+/// What has become known of one request.
+#[derive(Debug)]
+pub struct Journal {
+    id: DecisionId,
+    method: String,
+    host: String,
+    path: String,
+    client: Option<IpAddr>,
+    service: Option<(String, String)>,
+    key: Option<KeyId>,
+    policy: Option<PolicyDigest>,
+    list: Standing,
+    route: Option<(String, Mode, Class, String)>,
+    identity: Option<Identity>,
+    would: Option<Refusal>,
+    detail: Option<String>,
+    origin_status: Option<u16>,
+}
+
+impl Journal {
+    /// Begins with what was received, whether it can be read or not.
+    #[must_use]
+    pub fn begin(id: DecisionId, received: &Received) -> Self {
+        Self {
+            id,
+            method: printable(&received.method),
+            host: received.host.first().map(|host| printable(host)).unwrap_or_default(),
+            path: path_of(&received.url),
+            client: received.client.map(|client| client.to_canonical()),
+            service: None,
+            key: None,
+            policy: None,
+            list: Standing::default(),
+            route: None,
+            identity: None,
+            would: None,
+            detail: None,
+            origin_status: None,
+        }
+    }
+
+    /// The decision id.
+    #[must_use]
+    pub const fn id(&self) -> DecisionId {
+        self.id
+    }
+
+    /// Goes on under the id of an earlier hop.
+    pub fn continues(&mut self, id: DecisionId) {
+        self.id = id;
+    }
+
+    /// Notes the settings.
+    pub fn settings(&mut self, settings: &Settings) {
+        self.service = Some((settings.service.to_string(), settings.environment.to_string()));
+    }
+
+    /// Notes the request in its canonical reading.
+    pub fn request(&mut self, request: &Canonical<'_>) {
+        self.host = request.authority.as_str().to_owned();
+        self.path = request.target.path().chars().take(512).collect();
+    }
+
+    /// Notes the key that an assertion is signed with.
+    pub fn key(&mut self, key: &KeyId) {
+        self.key = Some(key.clone());
+    }
+
+    /// Notes the policy.
+    pub fn policy(&mut self, digest: &PolicyDigest) {
+        self.policy = Some(digest.clone());
+    }
+
+    /// Notes what the list says.
+    pub fn list(&mut self, standing: &Standing) {
+        self.list = standing.clone();
+    }
+
+    /// Notes the route.
+    pub fn route(&mut self, route: &Route) {
+        self.route = Some((route.name.to_string(), route.mode, route.class, route.pool.to_string()));
+    }
+
+    /// Notes who is asking.
+    pub fn identity(&mut self, identity: &Identity) {
+        self.identity = Some(identity.clone());
+    }
+
+    /// Notes what a route that only observes would have done.
+    pub fn would(&mut self, refusal: Refusal) {
+        self.would = Some(refusal);
+    }
+
+    /// Notes something for people.
+    pub fn detail(&mut self, detail: String) {
+        self.detail = Some(detail);
+    }
+
+    /// Notes the status of the origin's answer.
+    pub fn origin_status(&mut self, status: u16) {
+        self.origin_status = Some(status);
+    }
+
+    /// The line of JSON.
+    #[must_use]
+    pub fn line(&self, now: UnixMillis, took: Duration, outcome: &Result<Passage, Refusal>) -> String {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let record = self.record(now.rfc3339(), micros, outcome);
+        // Strings and numbers only: there is nothing that JSON can't hold.
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+
+    fn record(&self, time: String, micros: u64, outcome: &Result<Passage, Refusal>) -> DecisionRecord<'_> {
+        let (verdict, status, reason, why) = match outcome {
+            Ok(passage) => (Verdict::Allow, None, passage.code(), None),
+            Err(refusal) => {
+                (Verdict::Deny, Some(refusal.status().code()), refusal.code(), Some(refusal.to_string()))
+            }
+        };
+        let detail = match (&self.detail, why) {
+            (Some(noted), Some(why)) => Some(Cow::Owned(format!("{why}; {noted}"))),
+            (Some(noted), None) => Some(Cow::Borrowed(noted.as_str())),
+            (None, why) => why.map(Cow::Owned),
+        };
+        let (service, environment) = self.service.clone().unzip();
+        let route = self.route.as_ref();
+        DecisionRecord {
+            time: Cow::Owned(time),
+            tier: Tier::Edge,
+            decision_id: Cow::Owned(self.id.to_string()),
+            id_from: IdSource::Assertion,
+            verdict,
+            status,
+            reason: Cow::Borrowed(reason),
+            detail,
+            would: self.would.as_ref().map(|would| WouldBe {
+                verdict: Verdict::Deny,
+                status: would.status().code(),
+                reason: Cow::Borrowed(would.code()),
+                detail: Cow::Owned(would.to_string()),
+            }),
+            route: route.map(|(name, ..)| Cow::Borrowed(name.as_str())),
+            mode: route.map(|(_, mode, ..)| Cow::Borrowed(mode.as_str())),
+            class: route.map(|(_, _, class, _)| Cow::Borrowed(class.as_str())),
+            pool: route.map(|(.., pool)| Cow::Borrowed(pool.as_str())),
+            method: unless_empty(&self.method),
+            host: unless_empty(&self.host),
+            path: unless_empty(&self.path),
+            client_ip: self.client,
+            subject: self.identity.as_ref().map(|who| Cow::Owned(who.subject.to_string())),
+            groups: self
+                .identity
+                .as_ref()
+                .map_or(Cow::Borrowed(&[] as &[GroupName]), |who| Cow::Borrowed(who.groups.as_slice())),
+            kid: self.key.as_ref().map(|key| Cow::Owned(key.to_string())),
+            service: service.map(Cow::Owned),
+            environment: environment.map(Cow::Owned),
+            policy: self.policy.as_ref().map(|digest| Cow::Owned(digest.to_string())),
+            edge_policy: None,
+            list_generation: self.list.generation,
+            list_fault: self.list.fault.as_ref().map(|fault| Cow::Owned(fault.to_string())),
+            origin_status: self.origin_status,
+            micros,
+        }
+    }
+}
+
+fn unless_empty(text: &str) -> Option<Cow<'_, str>> {
+    if text.is_empty() { None } else { Some(Cow::Borrowed(text)) }
+}
+
+/// The path in a URL that may be malformed: behind its authority, without query.
+fn path_of(url: &[u8]) -> String {
+    let text = printable(url);
+    let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+    rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,250 @@
+//! The closed list of the edge's refusals: the word for each, the status outside, the text inside.
+
+use countersign_contract::assertion::MintError;
+use countersign_contract::name::RouteName;
+use countersign_contract::route::NoRoute;
+use thiserror::Error;
+
+use crate::credential::CredentialFault;
+use crate::platform::SendFault;
+use crate::policy::PolicyFault;
+use crate::scrub::NotCanonical;
+use crate::settings::SettingsFault;
+use crate::signing::SigningKeyFault;
+use crate::token::TokenFault;
+
+/// After how many seconds another try makes sense where only an operator can help.
+const RETRY_AFTER_CONFIGURATION: u64 = 30;
+/// … where a backend may be back any moment.
+const RETRY_AFTER_BACKEND: u64 = 1;
+/// … where the identity provider has to answer first.
+const RETRY_AFTER_KEYS: u64 = 5;
+/// Nobody waits longer than this before asking again, and the list may be lifted any time.
+const LONGEST_RETRY_AFTER: u64 = 3600;
+
+/// Why the edge refuses a request. Its `Display` is for the log: the client learns the status and
+/// the decision id only.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request could be read in two ways.
+    #[error(transparent)]
+    NotCanonical(#[from] NotCanonical),
+    /// Canonical, but spelled in a way that the route doesn't allow, or no route decides.
+    #[error(transparent)]
+    NoRoute(#[from] NoRoute),
+    /// A header is longer than is read.
+    #[error("{0}")]
+    HeadTooLarge(String),
+    /// A method that no route can open.
+    #[error("method `{0}` is never let on")]
+    MethodRefused(String),
+    /// A WebSocket.
+    #[error("the request asks for a WebSocket, which is not handled yet")]
+    UpgradeRefused,
+    /// The platform names no client.
+    #[error("the platform gives no client address: expected a request from a client")]
+    ClientUnknown,
+    /// The list turns the client away.
+    #[error("the client is listed: block")]
+    ListedBlock,
+    /// The list asks the client to come back later.
+    #[error("the client is listed: throttle, for another {seconds} s")]
+    ListedThrottle {
+        /// How long the record is still in force.
+        seconds: u64,
+    },
+    /// The list wants the client to sign in.
+    #[error("the client is listed: require-identity, and nobody is signed in")]
+    ListedRequireIdentity,
+    /// The settings can't be read.
+    #[error(transparent)]
+    SettingsUnreadable(#[from] SettingsFault),
+    /// The signing key can't be read.
+    #[error(transparent)]
+    KeyUnreadable(#[from] SigningKeyFault),
+    /// The policy can't be read.
+    #[error(transparent)]
+    PolicyUnreadable(#[from] PolicyFault),
+    /// The route wants somebody, and nothing was shown.
+    #[error("route `{route}` asks for somebody signed in")]
+    IdentityRequired {
+        /// The route.
+        route: RouteName,
+    },
+    /// What was shown is not good.
+    #[error(transparent)]
+    Credential(#[from] CredentialFault),
+    /// No assertion can say all that has to be said.
+    #[error("{0}")]
+    IdentityTooLarge(String),
+    /// No randomness, so no decision id that nobody could guess.
+    #[error("the platform gives no random bytes")]
+    RandomUnavailable,
+    /// HAProxy gave no answer.
+    #[error(transparent)]
+    OriginUnreachable(#[from] SendFault),
+    /// HAProxy gave one that can't be passed on.
+    #[error("the origin answered with status {0}, expected 200 to 599")]
+    OriginStatus(u16),
+    /// A fault of this program.
+    #[error("{0}")]
+    InternalFault(String),
+}
+
+/// The statuses that the edge refuses with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// 400.
+    BadRequest,
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// 405.
+    MethodNotAllowed,
+    /// 421.
+    MisdirectedRequest,
+    /// 429.
+    TooManyRequests,
+    /// 431.
+    HeaderFieldsTooLarge,
+    /// 501.
+    NotImplemented,
+    /// 503.
+    ServiceUnavailable,
+}
+
+impl Status {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::MethodNotAllowed => 405,
+            Self::MisdirectedRequest => 421,
+            Self::TooManyRequests => 429,
+            Self::HeaderFieldsTooLarge => 431,
+            Self::NotImplemented => 501,
+            Self::ServiceUnavailable => 503,
+        }
+    }
+
+    /// The title outside: the status in words (RFC 9457 section 4.2.1).
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Bad Request",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden => "Forbidden",
+            Self::MethodNotAllowed => "Method Not Allowed",
+            Self::MisdirectedRequest => "Misdirected Request",
+            Self::TooManyRequests => "Too Many Requests",
+            Self::HeaderFieldsTooLarge => "Request Header Fields Too Large",
+            Self::NotImplemented => "Not Implemented",
+            Self::ServiceUnavailable => "Service Unavailable",
+        }
+    }
+}
+
+impl Refusal {
+    /// The word for this refusal in records and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotCanonical(_) | Self::NoRoute(NoRoute::NotCanonical(_)) => "not-canonical",
+            Self::NoRoute(NoRoute::UnknownHost) => "unknown-host",
+            Self::NoRoute(NoRoute::UnknownPath) => "unknown-path",
+            Self::NoRoute(NoRoute::MethodNotListed) => "method-not-listed",
+            Self::HeadTooLarge(_) => "head-too-large",
+            Self::MethodRefused(_) => "method-refused",
+            Self::UpgradeRefused => "upgrade-refused",
+            Self::ClientUnknown => "client-unknown",
+            Self::ListedBlock => "listed-block",
+            Self::ListedThrottle { .. } => "listed-throttle",
+            Self::ListedRequireIdentity => "listed-require-identity",
+            Self::SettingsUnreadable(_) => "settings-unreadable",
+            Self::KeyUnreadable(_) => "key-unreadable",
+            Self::PolicyUnreadable(_) => "policy-unreadable",
+            Self::IdentityRequired { .. } => "identity-required",
+            Self::Credential(fault) => fault.code(),
+            Self::IdentityTooLarge(_) => "identity-too-large",
+            Self::RandomUnavailable => "random-unavailable",
+            Self::OriginUnreachable(_) => "origin-unreachable",
+            Self::OriginStatus(_) => "origin-status",
+            Self::InternalFault(_) => "internal-fault",
+        }
+    }
+
+    /// The status that the client gets.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::NotCanonical(_)
+            | Self::NoRoute(NoRoute::NotCanonical(_))
+            | Self::Credential(
+                CredentialFault::SessionRepeated(..) | CredentialFault::AuthorizationRepeated(_),
+            ) => Status::BadRequest,
+            Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. })) => {
+                Status::ServiceUnavailable
+            }
+            Self::IdentityRequired { .. }
+            | Self::ListedRequireIdentity
+            | Self::Credential(CredentialFault::Token(_)) => Status::Unauthorized,
+            Self::ListedBlock
+            | Self::NoRoute(NoRoute::UnknownPath | NoRoute::MethodNotListed)
+            | Self::IdentityTooLarge(_) => Status::Forbidden,
+            Self::MethodRefused(_) => Status::MethodNotAllowed,
+            Self::NoRoute(NoRoute::UnknownHost) => Status::MisdirectedRequest,
+            Self::ListedThrottle { .. } => Status::TooManyRequests,
+            Self::HeadTooLarge(_) => Status::HeaderFieldsTooLarge,
+            Self::UpgradeRefused => Status::NotImplemented,
+            Self::ClientUnknown
+            | Self::SettingsUnreadable(_)
+            | Self::KeyUnreadable(_)
+            | Self::PolicyUnreadable(_)
+            | Self::RandomUnavailable
+            | Self::OriginUnreachable(_)
+            | Self::OriginStatus(_)
+            | Self::InternalFault(_) => Status::ServiceUnavailable,
+        }
+    }
+
+    /// After how many seconds another try makes sense, where it does.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::ListedThrottle { seconds } => Some((*seconds).clamp(1, LONGEST_RETRY_AFTER)),
+            Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. })) => {
+                Some(RETRY_AFTER_KEYS)
+            }
+            Self::SettingsUnreadable(_) | Self::KeyUnreadable(_) | Self::PolicyUnreadable(_) => {
+                Some(RETRY_AFTER_CONFIGURATION)
+            }
+            _ if self.status() == Status::ServiceUnavailable => Some(RETRY_AFTER_BACKEND),
+            _ => None,
+        }
+    }
+
+    /// The challenge of a 401 (RFC 6750 section 3): that a token is missing, or that it is not good.
+    #[must_use]
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Credential(_) if self.status() == Status::Unauthorized => {
+                Some("Bearer error=\"invalid_token\"")
+            }
+            _ if self.status() == Status::Unauthorized => Some("Bearer"),
+            _ => None,
+        }
+    }
+}
+
+impl From<MintError> for Refusal {
+    fn from(fault: MintError) -> Self {
+        match fault {
+            MintError::TooLarge(_) | MintError::TooManyGroups(_) => Self::IdentityTooLarge(fault.to_string()),
+            MintError::Json(_) => Self::InternalFault(fault.to_string()),
+        }
+    }
+}

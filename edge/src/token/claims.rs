@@ -1,0 +1,112 @@
+//! The claims of a token, each checked by itself.
+
+use countersign_contract::name::Subject;
+use countersign_contract::time::UnixSeconds;
+use serde::de::DeserializeSeed as _;
+use serde_json::{Map, Value};
+
+use super::fault::{TokenFault, shorten};
+use super::presented::UniqueMembers;
+use crate::settings::Issuer;
+
+/// A date beyond this (year 9999) is nonsense, and sums with it must not overflow.
+const LATEST_DATE: f64 = 253_402_300_799.0;
+
+/// The claims as said.
+#[derive(Debug)]
+pub(super) struct Claims(Map<String, Value>);
+
+impl Claims {
+    pub(super) fn parse(json: &[u8]) -> Result<Self, TokenFault> {
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let malformed = |e: serde_json::Error| TokenFault::MalformedClaims(e.to_string());
+        let members = UniqueMembers.deserialize(&mut reader).map_err(malformed)?;
+        reader.end().map_err(malformed)?;
+        Ok(Self(members))
+    }
+
+    /// The issuer of the settings that the token names. Its name picks the keys, so it is compared
+    /// byte for byte.
+    pub(super) fn issuer<'i>(&self, issuers: &'i [Issuer]) -> Result<&'i Issuer, TokenFault> {
+        let said = self.text("iss")?.ok_or(TokenFault::IssuerMissing)?;
+        issuers
+            .iter()
+            .find(|issuer| issuer.issuer == said)
+            .ok_or_else(|| TokenFault::WrongIssuer(shorten(said)))
+    }
+
+    pub(super) fn check_times(&self, now: UnixSeconds, skew: u64) -> Result<(), TokenFault> {
+        let expires = self.date("exp")?.ok_or(TokenFault::ExpiryMissing)?;
+        if expires.plus(skew) <= now {
+            return Err(TokenFault::Expired(now.since(expires)));
+        }
+        if let Some(begins) = self.date("nbf")?.filter(|begins| *begins > now.plus(skew)) {
+            return Err(TokenFault::NotYetValid(begins.since(now)));
+        }
+        if let Some(issued) = self.date("iat")?.filter(|issued| *issued > now.plus(skew)) {
+            return Err(TokenFault::IssuedInTheFuture(issued.since(now)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_audience(&self, expected: &str) -> Result<(), TokenFault> {
+        let said = match self.0.get("aud") {
+            None | Some(Value::Null) => return Err(TokenFault::AudienceMissing),
+            Some(Value::String(one)) => vec![one.as_str()],
+            Some(Value::Array(several)) => {
+                let texts: Option<Vec<&str>> = several.iter().map(Value::as_str).collect();
+                texts.ok_or_else(|| not_a("aud", "a string or an array of strings"))?
+            }
+            Some(_) => return Err(not_a("aud", "a string or an array of strings")),
+        };
+        if said.contains(&expected) {
+            return Ok(());
+        }
+        Err(TokenFault::WrongAudience { said: shorten(&said.join(" ")), expected: expected.to_owned() })
+    }
+
+    pub(super) fn subject(&self) -> Result<Subject, TokenFault> {
+        let said = self.text("sub")?.ok_or(TokenFault::SubjectMissing)?;
+        said.parse()
+            .map_err(|e: countersign_contract::name::NotAName| TokenFault::SubjectRefused(e.to_string()))
+    }
+
+    pub(super) fn groups(&self, claim: &str) -> Result<Vec<String>, TokenFault> {
+        let malformed = || TokenFault::GroupsMalformed(claim.to_owned());
+        match self.0.get(claim) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(groups)) => {
+                groups.iter().map(|group| group.as_str().map(str::to_owned).ok_or_else(malformed)).collect()
+            }
+            Some(_) => Err(malformed()),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, TokenFault> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(not_a(name, "a string")),
+        }
+    }
+
+    /// A `NumericDate` (RFC 7519 section 2), which may have a fraction.
+    fn date(&self, name: &str) -> Result<Option<UnixSeconds>, TokenFault> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => match number.as_f64() {
+                // Whole seconds below 2^53 are exact, and the range keeps the conversion in it.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
+                Some(seconds) if (0.0..=LATEST_DATE).contains(&seconds) => {
+                    Ok(Some(UnixSeconds(seconds as u64)))
+                }
+                _ => Err(not_a(name, "a number of seconds since 1970")),
+            },
+            Some(_) => Err(not_a(name, "a number of seconds since 1970")),
+        }
+    }
+}
+
+fn not_a(name: &str, expected: &str) -> TokenFault {
+    TokenFault::MalformedClaims(format!("`{name}` is not {expected}"))
+}
