@@ -63,7 +63,7 @@ const BAD_TOKENS: [BadToken; 7] = [
     },
     BadToken {
         name: "a session that is no token",
-        reason: "token-wrong-type",
+        reason: "token-malformed-parts",
         make: |_| Ok("let-me-in".into()),
     },
     BadToken {
