@@ -8,7 +8,7 @@
     clippy::string_slice
 )]
 
-use countersign_contract::canonical::{Allowance, Method, NotCanonical, Target};
+use countersign_contract::canonical::{Allowance, Authority, Method, NotCanonical, Target};
 use proptest::prelude::*;
 
 #[test]
@@ -208,5 +208,24 @@ proptest! {
                 prop_assert!(!matches!(segment.trim(), "." | ".."), "{raw}: {readings:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_host_that_was_read_reads_the_same_again(raw in "(\\[[0-9a-fA-F:.]{2,12}\\]|[a-zA-Z0-9._-]{1,20})(:[0-9]{0,6})?[@,%/ ]?") {
+        if let Ok(authority) = Authority::parse(raw.as_bytes()) {
+            let again = Authority::parse(authority.as_str().as_bytes()).unwrap();
+            prop_assert_eq!(&again, &authority);
+            prop_assert_eq!(again.host(), authority.host());
+            prop_assert!(authority.as_str().starts_with(authority.host()));
+            prop_assert!(!authority.as_str().bytes().any(|b| b.is_ascii_uppercase()));
+            prop_assert!(!authority.as_str().ends_with(":80") && !authority.as_str().ends_with(":443")
+                || authority.as_str() == authority.host());
+        }
+    }
+
+    #[test]
+    fn any_host_is_answered_without_a_panic(raw in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Authority::parse(&raw);
+        let _ = Method::parse(&raw);
     }
 }
