@@ -1,0 +1,20 @@
+//! The whole pipeline against a platform in memory: what each request gets, what HAProxy sees of
+//! it, and what the record says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod answers;
+mod cookies;
+mod failures;
+mod hostile_tokens;
+mod identity;
+mod issuer;
+mod keys;
+mod list;
+mod modes;
+mod never_panics;
+mod routes;
+mod scrub;
+mod settings;
+mod shielding;
+mod world;
