@@ -39,7 +39,30 @@ impl UnixMillis {
         let seconds = self.0 / 1000;
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
         let (year, month, day) = civil_from_days(seconds / 86_400);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        let mut text = String::with_capacity(24);
+        for (number, divisor, behind) in [
+            (year, 1_000, '-'),
+            (month, 10, '-'),
+            (day, 10, 'T'),
+            (hour, 10, ':'),
+            (minute, 10, ':'),
+            (second, 10, '.'),
+            (millis, 100, 'Z'),
+        ] {
+            push_digits(number, divisor, &mut text);
+            text.push(behind);
+        }
+        text
+    }
+}
+
+/// Appends the digits of a number, its first one that of `divisor`. There is a time in every record,
+/// and `format!` takes ten times as long.
+fn push_digits(number: u64, mut divisor: u64, text: &mut String) {
+    while divisor > 0 {
+        let digit = u32::try_from(number / divisor % 10).unwrap_or_default();
+        text.extend(char::from_digit(digit, 10));
+        divisor /= 10;
     }
 }
 

@@ -159,6 +159,9 @@ fn another_case_never_slips_past_a_route_that_is_as_specific() {
     for target in ["/ADMIN", "/Admin/x", "/reports/x"] {
         assert_eq!(path_of(&table, target), Err(NoRoute::NotCanonical(NotCanonical::OtherRoute)), "{target}");
     }
+    let table = paths(&["/users/*", "/users/me"]);
+    assert_eq!(path_of(&table, "/users/Bob"), Ok("/users/*".to_owned()));
+    assert_eq!(path_of(&table, "/users/ME"), Err(NoRoute::NotCanonical(NotCanonical::OtherRoute)));
     // Where no route is wider there is nothing to slip through.
     assert_eq!(path_of(&paths(&["/admin/**"]), "/ADMIN"), Err(NoRoute::UnknownPath));
 }
@@ -290,6 +293,14 @@ fn an_allowed_spelling_never_slips_past_a_route_that_is_as_specific() {
         let expected = found.map(str::to_owned).ok_or(NoRoute::NotCanonical(NotCanonical::OtherRoute));
         assert_eq!(path_of(&table, target), expected, "{target}");
     }
+}
+
+#[test]
+fn an_empty_name_is_no_segment_of_its_own() {
+    let table = RouteTable::build(vec![allowing("/**", &[Allowance::EncodedSlash]), allowing("/a/*/b", &[])])
+        .unwrap();
+    assert_eq!(path_of(&table, "/a%2F%2Fb"), Ok("/**".to_owned()));
+    assert_eq!(path_of(&table, "/a%2Fx%2Fb"), Err(NoRoute::NotCanonical(NotCanonical::OtherRoute)));
 }
 
 #[test]
