@@ -36,7 +36,7 @@ pub fn decode(input: &[u8]) -> Result<(u64, &[u8]), VarintError> {
 }
 
 /// Encodes one integer at the end of `out`.
-#[inline]
+#[inline(always)]
 pub fn encode<B: BufMut>(value: u64, out: &mut B) {
     if value < 240 {
         out.put_u8(value as u8);
@@ -48,11 +48,17 @@ pub fn encode<B: BufMut>(value: u64, out: &mut B) {
 }
 
 /// Length in bytes of the encoding of `value`, 1 to [`MAX_LEN`].
-#[inline]
+#[inline(always)]
 pub fn encoded_len(value: u64) -> usize {
-    if value < 240 {
-        return 1;
+    match value {
+        0..240 => 1,
+        240..2288 => 2,
+        _ => encoded_len_long(value),
     }
+}
+
+#[inline(never)]
+fn encoded_len_long(value: u64) -> usize {
     let mut rest = (value - 240) >> 4;
     let mut length = 2;
     while rest >= 128 {

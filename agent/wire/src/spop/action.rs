@@ -2,7 +2,6 @@
 
 use super::error::{DecodeError, Expected, TooLarge};
 use super::frame::{self, Frame, FrameId, FrameType, LONGEST_HEADER, MaxFrameSize};
-use super::notify::put_text;
 use super::parse::{self, Fault, Parsed};
 use super::value::Value;
 use crate::varint;
@@ -83,7 +82,8 @@ impl Actions {
     /// Sets a variable; `name` is without the scope and HAProxy puts its prefix before it.
     ///
     /// When the ACK would not fit, the action is left out whole.
-    #[inline]
+    // Inlined, since the name and the type of the value are nearly always constants.
+    #[inline(always)]
     pub fn set_var(&mut self, scope: Scope, name: &str, value: Value<'_>) -> Result<(), TooLarge> {
         self.action(SET_VAR, 3, scope, name, value.encoded_len())?;
         value.encode(&mut self.payload);
@@ -119,16 +119,22 @@ impl Actions {
         frame::encode(FrameType::Ack, id, &self.payload, limit, out)
     }
 
-    #[inline]
+    #[inline(always)]
     fn action(&mut self, kind: u8, args: u8, scope: Scope, name: &str, value: usize) -> Result<(), TooLarge> {
         let name_length = varint::encoded_len(name.len() as u64).saturating_add(name.len());
         let length = self.payload.len().saturating_add(3).saturating_add(name_length).saturating_add(value);
         if length > self.limit {
             return Err(TooLarge { length, limit: self.limit });
         }
-        self.payload.reserve(length - self.payload.len());
-        self.payload.extend_from_slice(&[kind, args, scope.byte()]);
-        put_text(name.as_bytes(), &mut self.payload);
+        match u8::try_from(name.len()) {
+            // In one go, as nearly all are.
+            Ok(short @ 0..240) => self.payload.extend_from_slice(&[kind, args, scope.byte(), short]),
+            _ => {
+                self.payload.extend_from_slice(&[kind, args, scope.byte()]);
+                varint::encode(name.len() as u64, &mut self.payload);
+            }
+        }
+        self.payload.extend_from_slice(name.as_bytes());
         self.count += 1;
         Ok(())
     }

@@ -181,14 +181,14 @@ impl<'a> Frame<'a> {
     ///
     /// Bytes that end inside the frame are [`DecodeError::Incomplete`]. A length beyond `limit` or too short
     /// for a header is refused from the prefix alone.
-    #[inline]
+    #[inline(always)]
     pub fn decode(input: &'a [u8], limit: MaxFrameSize) -> Result<(Self, &'a [u8]), DecodeError> {
         let (rest, body) = body(input, limit)?;
         Ok((Self::parse(body)?, rest))
     }
 
     /// Parses one whole frame from the bytes after its length prefix.
-    #[inline]
+    #[inline(always)]
     pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
         match header(body) {
             Ok((payload, (kind, flags, id))) => {
@@ -205,7 +205,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Checks type, flags and wholeness, the same for every payload that is decoded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn expect(&self, kind: FrameType) -> Result<(), DecodeError> {
         if self.kind != kind {
             return Err(DecodeError::Invalid { offset: 0, expected: Expected::Frame(kind) });
@@ -213,7 +213,7 @@ impl<'a> Frame<'a> {
         self.unfragmented()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn unfragmented(&self) -> Result<(), DecodeError> {
         match (self.flags.is_final(), self.flags.is_abort()) {
             (true, _) => Ok(()),
@@ -239,7 +239,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Takes the bytes of the first frame off `input`, without its prefix.
-#[inline]
+#[inline(always)]
 pub(super) fn body(input: &[u8], limit: MaxFrameSize) -> Result<(&[u8], &[u8]), DecodeError> {
     let Some((prefix, rest)) = input.split_first_chunk::<LENGTH_PREFIX>() else {
         return Err(DecodeError::Incomplete { needed: LENGTH_PREFIX - input.len() });
@@ -251,11 +251,14 @@ pub(super) fn body(input: &[u8], limit: MaxFrameSize) -> Result<(&[u8], &[u8]), 
     if length < SHORTEST {
         return Err(DecodeError::Invalid { offset: length, expected: Expected::WholeHeader });
     }
-    nom::bytes::streaming::take(length).parse(rest).map_err(|error| parse::invalid(length, error))
+    match rest.split_at_checked(length) {
+        Some((body, rest)) => Ok((rest, body)),
+        None => Err(DecodeError::Incomplete { needed: length - rest.len() }),
+    }
 }
 
 /// Appends a whole, unfragmented frame to `out`, or nothing when it is larger than `limit`.
-#[inline]
+#[inline(always)]
 pub(super) fn encode(
     kind: FrameType,
     id: FrameId,

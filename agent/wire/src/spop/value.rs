@@ -57,7 +57,7 @@ impl<'a> Value<'a> {
     }
 
     /// Appends the encoding, [`encoded_len`](Self::encoded_len) bytes, to `out`.
-    #[inline]
+    #[inline(always)]
     pub fn encode<B: BufMut>(&self, out: &mut B) {
         match *self {
             Self::Null => out.put_u8(0),
@@ -75,19 +75,13 @@ impl<'a> Value<'a> {
                 out.put_u8(7);
                 out.put_slice(&address.octets());
             }
-            Self::Str(text) => {
-                integer(8, text.len() as u64, out);
-                out.put_slice(text);
-            }
-            Self::Binary(bytes) => {
-                integer(9, bytes.len() as u64, out);
-                out.put_slice(bytes);
-            }
+            Self::Str(text) => bytes(8, text, out),
+            Self::Binary(binary) => bytes(9, binary, out),
         }
     }
 
     /// Length of the encoding in bytes, type included.
-    #[inline]
+    #[inline(always)]
     pub fn encoded_len(&self) -> usize {
         1 + match *self {
             Self::Null | Self::Bool(_) => 0,
@@ -134,8 +128,19 @@ impl<'a> Value<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn integer<B: BufMut>(kind: u8, value: u64, out: &mut B) {
-    out.put_u8(kind);
-    varint::encode(value, out);
+    if value < 240 {
+        // In one go, as nearly all are.
+        out.put_slice(&[kind, value as u8]);
+    } else {
+        out.put_u8(kind);
+        varint::encode(value, out);
+    }
+}
+
+#[inline(always)]
+fn bytes<B: BufMut>(kind: u8, bytes: &[u8], out: &mut B) {
+    integer(kind, bytes.len() as u64, out);
+    out.put_slice(bytes);
 }

@@ -8,6 +8,7 @@ use crate::spop::{Actions, Admission, Connection, Event, FrameId, Notify, Phase,
 use bytes::{Buf, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// request whose NOTIFY crosses our DISCONNECT; it prefers connections that it used just now.
 const DRAIN_QUIET: Duration = Duration::from_millis(50);
 
-/// How long the peer has to close after our last word; closing first could take that word away from it.
+/// How long the peer has to close after our last word.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// What all connections share.
@@ -50,6 +51,8 @@ pub(super) struct Session<A> {
     stalled: Option<Instant>,
     /// When the last word was written; from then on only the peer's close is awaited.
     closed: Option<Instant>,
+    /// Was the last word sent, and the peer told that nothing follows?
+    finished: bool,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -108,16 +111,14 @@ impl<A: Agent> Session<A> {
             heard: now,
             stalled: None,
             closed: None,
+            finished: false,
             _slot: slot,
         }
     }
 
     pub(super) async fn run(mut self) {
         self.shared.counters.connections.count();
-        let end = match self.serve().await {
-            Ok(()) => End::Done,
-            Err(end) => end,
-        };
+        let Err(end) = self.serve().await;
         self.shared.counters.connections_ended.count();
         let open = self.later.len();
         let partial = self.connection.undecoded();
@@ -138,12 +139,17 @@ impl<A: Agent> Session<A> {
         }
     }
 
-    async fn serve(&mut self) -> Result<(), End> {
+    async fn serve(&mut self) -> Result<Infallible, End> {
         let timer = sleep_until(self.opened + self.shared.limits.hello_timeout);
         tokio::pin!(timer);
         loop {
             self.take_events().await?;
             self.note_close();
+            if self.closed.is_some() && self.out.is_empty() && !self.finished {
+                self.finished = true;
+                // Only half: a close while the peer still sends would take our last word away from it.
+                poll_fn(|cx| self.socket.poll_finish(cx)).await.map_err(|_| End::Done)?;
+            }
             // Moved only to earlier times here: when it fires too early it is set anew.
             if let Some(due) = self.due().filter(|due| *due < timer.deadline()) {
                 timer.as_mut().reset(due);

@@ -31,6 +31,14 @@ impl Socket {
         }
     }
 
+    /// Tells the peer that nothing follows; reading goes on.
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
     /// Writes what goes without waiting; for a last word to a peer that is not served.
     pub(super) fn write_or_forget(&self, bytes: &[u8]) {
         let _sent = match self {
