@@ -1,5 +1,6 @@
 //! Decision records: what was decided, one line of JSON each.
 
+mod line;
 mod record;
 mod sink;
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 use countersign_contract::record::DecisionRecord;
 use thiserror::Error;
 
+use super::line::write_line;
+
 /// Bytes that may wait to be written: about ten thousand records. Past that, records are counted
 /// as lost, and the next line that is written says how many.
 const MOST_WAITING: usize = 8 << 20;
@@ -82,10 +84,7 @@ impl RecordSink {
             return;
         }
         let was_empty = state.waiting.is_empty();
-        // Plain data: there is nothing here that JSON can't write.
-        if serde_json::to_writer(&mut state.waiting, record).is_ok() {
-            state.waiting.push(b'\n');
-        }
+        write_line(record, &mut state.waiting);
         drop(state);
         if was_empty {
             self.queue.changed.notify_one();

@@ -1,9 +1,11 @@
 //! Answering HAProxy: NOTIFY in, verdict out, record kept.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use countersign_contract::name::GroupName;
 use haproxy_wire::spop::server::{Agent, Answer};
 use haproxy_wire::spop::{Actions, Notify, Scope, TooLarge, Value};
 
@@ -70,8 +72,7 @@ fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), T
             set_text(actions, "subject", subject.as_str())?;
         }
         if !claims.groups.is_empty() {
-            let groups: Vec<&str> = claims.groups.iter().map(|group| group.as_str()).collect();
-            set_text(actions, "groups", &groups.join(","))?;
+            set_text(actions, "groups", &joined(&claims.groups))?;
         }
         // An address as text would silently not be tracked in a stick table of addresses.
         let client_ip = match claims.ip.to_canonical() {
@@ -99,6 +100,11 @@ fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), T
             set_text(actions, "verdict", "deny")
         }
     }
+}
+
+fn joined(groups: &[GroupName]) -> Cow<'_, str> {
+    let Some((first, others)) = groups.split_first() else { return "".into() };
+    others.iter().fold(Cow::from(first.as_str()), |joined, group| joined + "," + group.as_str())
 }
 
 fn set_text(actions: &mut Actions, name: &str, text: &str) -> Result<(), TooLarge> {

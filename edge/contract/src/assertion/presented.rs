@@ -126,11 +126,10 @@ impl<'a> Presented<'a> {
 
     /// The claims, as said. Their times, audience and binding are still to be checked.
     pub(super) fn claims(&self) -> Result<Claims, AssertionFault> {
-        let mut buffer = [0; LONGEST_ASSERTION / 4 * 3];
-        let length = URL_SAFE_NO_PAD
-            .decode_slice(self.claims, &mut buffer)
+        let bytes = URL_SAFE_NO_PAD
+            .decode(self.claims)
             .map_err(|e| AssertionFault::MalformedClaims(format!("not base64url: {e}")))?;
-        let bytes = buffer.get(..length).unwrap_or_default();
+        let bytes = bytes.as_slice();
         // A derived reader would take an array of the members in their order as well.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(AssertionFault::MalformedClaims("they are not an object".to_owned()));
