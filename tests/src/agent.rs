@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -118,12 +118,21 @@ impl Agent {
         self.process = None;
     }
 
-    /// SIGSTOP: it neither answers nor closes.
+    /// SIGSTOP: it neither answers nor closes. Waits until every thread has stopped, since on a
+    /// busy machine one may still answer after the signal was sent.
     ///
     /// # Errors
-    /// [`Trouble::Io`] when it does not run.
-    pub fn freeze(&self) -> Result<(), Trouble> {
-        self.signal(Signal::STOP)
+    /// [`Trouble::Io`] when it does not run, [`Trouble::NotReady`] when it does not stop.
+    pub async fn freeze(&self) -> Result<(), Trouble> {
+        self.signal(Signal::STOP)?;
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if self.id().is_some_and(is_frozen) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Err(Trouble::NotReady { what: "a frozen agent".into(), waited: PATIENCE, said: String::new() })
     }
 
     /// SIGCONT, after [`Agent::freeze`].
@@ -148,6 +157,16 @@ impl Agent {
             |process| process.signal(signal),
         )
     }
+}
+
+/// Whether all threads of a process are in state `T` (proc_pid_stat(5)).
+fn is_frozen(id: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before it is in parentheses and may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 fn text(told: &AgentSettings, socket: &Path) -> String {

@@ -9,10 +9,16 @@ use serde_json::{Value, json};
 use crate::http_server::{HttpServer, Reply};
 use crate::trouble::Trouble;
 
+/// Stands in every header that an application makes up.
+pub const MADE_UP: &str = "made-up-by-the-application";
+
+/// Names that an application must not be able to speak in.
+const OUR_NAMES: [&str; 3] = ["Countersign-Decision", "Countersign-Receipt", "Countersign_Decision"];
+
 /// One application server of a pool.
 ///
 /// Every answer is JSON: `{"pool": …, "line": "GET /… HTTP/1.1", "headers": [[name, value], …]}`.
-/// It also sets a decision header of its own, which must never get past HAProxy.
+/// It also answers with headers in our name, which must never get past HAProxy.
 #[derive(Debug)]
 pub struct Application {
     server: HttpServer,
@@ -35,7 +41,9 @@ impl Application {
                 "headers": received.headers,
                 "body": String::from_utf8_lossy(&received.body),
             }));
-            reply.headers.push(("Countersign-Decision".into(), "made-up-by-the-application".into()));
+            for name in OUR_NAMES {
+                reply.headers.push((name.into(), MADE_UP.into()));
+            }
             reply
         })
         .await?;

@@ -42,7 +42,8 @@ impl Reply {
         Self {
             status: 200,
             headers: vec![("Content-Type".into(), "application/json".into())],
-            body: value.to_string().into_bytes(),
+            // With a line break, for people who read it in a terminal.
+            body: format!("{value}\n").into_bytes(),
         }
     }
 
@@ -110,7 +111,8 @@ async fn converse(mut stream: TcpStream, handler: Arc<Handler>) {
                 || name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
         });
         let reply = handler(received);
-        let mut bytes = format!("HTTP/1.1 {} Status\r\n", reply.status).into_bytes();
+        // A client reads the number; the phrase may be empty (RFC 9112 section 4).
+        let mut bytes = format!("HTTP/1.1 {} \r\n", reply.status).into_bytes();
         for (name, value) in &reply.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }

@@ -17,6 +17,9 @@ pub const HAPROXY_VARIABLE: &str = "COUNTERSIGN_HAPROXY";
 pub const BIN_DIR_VARIABLE: &str = "COUNTERSIGN_BIN_DIR";
 /// The edge program.
 pub const EDGE_VARIABLE: &str = "COUNTERSIGN_EDGE_WASM";
+/// Folder of the HAProxy configuration to play on; the shipped one when absent. For trying a
+/// change: with a rule less, a scene must fail.
+pub const CONFIGURATION_VARIABLE: &str = "COUNTERSIGN_HAPROXY_FILES";
 /// Folder of downloaded and built tools; `~/.cache/countersign` when absent.
 pub const CACHE_VARIABLE: &str = "COUNTERSIGN_CACHE";
 
@@ -197,7 +200,9 @@ pub fn viceroy() -> Result<PathBuf, Trouble> {
 /// # Errors
 /// [`Trouble::Missing`] when the repository has no such file.
 pub fn haproxy_file(name: &str) -> Result<PathBuf, Trouble> {
-    existing("a file of the shipped HAProxy configuration", repository().join("haproxy").join(name))
+    let folder =
+        env::var_os(CONFIGURATION_VARIABLE).map_or_else(|| repository().join("haproxy"), PathBuf::from);
+    existing("a file of the HAProxy configuration", folder.join(name))
 }
 
 /// A policy of the scenes.

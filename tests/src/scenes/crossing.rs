@@ -1,5 +1,6 @@
 //! What a client sends along that only Countersign may say.
 
+use crate::application;
 use crate::forge::{ADMIN, ENGINEER, HEADER};
 use crate::scene::Manners::Shares;
 use crate::scene::Stage::{FromHaproxy, Whole};
@@ -134,7 +135,7 @@ async fn straight_headers(world: &World) -> Result<Row, Trouble> {
         ))
 }
 
-/// Every application of the stage sets a decision header of its own.
+/// Every application of the stage answers with headers in our name.
 async fn application_speaks(world: &World) -> Result<Row, Trouble> {
     let mut ask = world.ask("GET", "/api/things");
     let draft = world.forge().draft(&ask.request, ENGINEER)?;
@@ -147,9 +148,10 @@ async fn application_speaks(world: &World) -> Result<Row, Trouble> {
         .filter(|(name, _)| name.eq_ignore_ascii_case("countersign-decision"))
         .map(|(_, value)| value.as_str())
         .collect();
-    Ok(Row::of(&seen).status(200).pool("api").is(
-        "decisions in the answer",
-        vec![draft.decision_id().as_str()],
-        decisions,
-    ))
+    let made_up = seen.answer.headers.iter().any(|(_, value)| value == application::MADE_UP);
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .is("decisions in the answer", vec![draft.decision_id().as_str()], decisions)
+        .holds("nothing in our name comes from the application", !made_up))
 }

@@ -101,7 +101,7 @@ async fn one_frozen(world: &World) -> Result<Row, Trouble> {
     let Some(agent) = world.agents().first() else {
         return Err(Trouble::unexpected("a real agent", "none"));
     };
-    agent.lock().await.freeze()?;
+    agent.lock().await.freeze().await?;
     let mut slowest = Duration::ZERO;
     let mut odd = Vec::new();
     let started = Instant::now();
@@ -128,7 +128,7 @@ async fn both_frozen(world: &World) -> Result<Row, Trouble> {
     world.as_sender(&world.ask("GET", "/api/things"), ENGINEER).await?;
     let before = world.served();
     for agent in world.agents() {
-        agent.lock().await.freeze()?;
+        agent.lock().await.freeze().await?;
     }
     let first = world.straight(&good_ask(world)?).await?;
     for server in ["a", "b"] {
