@@ -121,9 +121,24 @@ fn compile_prints_the_items_of_the_edges_store() {
     let folder = folder();
     let compiled = run(folder.path(), &["compile", "--policy", "policy.toml"]);
     let items: serde_json::Value = serde_json::from_slice(&compiled.stdout).unwrap();
-    assert_eq!(items["policy"], "1");
-    let policy: serde_json::Value = serde_json::from_str(items["policy.0"].as_str().unwrap()).unwrap();
+    let (parts, digest) = items["policy"].as_str().unwrap().split_once(' ').unwrap();
+    let part = format!("policy.{}.0", &digest[..16]);
+    assert_eq!(parts, "1");
+    let printed = text(&compiled.stdout);
+    assert!(printed.find(&part) < printed.find("\"policy\""), "the head comes last: {printed}");
+    let policy: serde_json::Value = serde_json::from_str(items[&part].as_str().unwrap()).unwrap();
     assert_eq!(policy["routes"][0]["name"], "all");
+}
+
+#[test]
+fn the_shipped_examples_are_valid() {
+    let folder = folder();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist");
+    for name in ["countersign.toml", "policy.toml"] {
+        std::fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
+    }
+    let checked = run(folder.path(), &["check", "--settings", "countersign.toml"]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
 }
 
 /// The daemon, killed if a test ends before it does.

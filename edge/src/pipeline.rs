@@ -75,9 +75,9 @@ fn pass(
         if let Some(subject) = claims.sub.clone() {
             journal.identity(&Identity { subject, groups: claims.groups.clone() });
         }
-        let class = shielded_class(platform, &request, journal);
+        let handling = shielded(platform, &request, journal);
         let assertion = received.assertion.first().cloned().unwrap_or_default();
-        let forward = forward(received, &request, &settings, class, assertion);
+        let forward = forward(received, &request, &settings, handling, assertion);
         return Ok((Passage::ShieldingHop, send(platform, &forward)?));
     }
 
@@ -130,7 +130,7 @@ fn pass(
     };
     let assertion = key.signer().mint(&claims)?;
     journal.key(key.signer().id());
-    let forward = forward(received, &request, &settings, route.class, assertion.into_bytes());
+    let forward = forward(received, &request, &settings, Handling::of(route), assertion.into_bytes());
     Ok((passage, send(platform, &forward)?))
 }
 
@@ -185,14 +185,42 @@ fn note_unproven(journal: &mut Journal, identified: &Identified) {
     }
 }
 
-/// The class of the route of a request that comes from an earlier hop: only caching depends on it,
-/// so without a policy it passes the cache.
-fn shielded_class(platform: &impl Platform, request: &Canonical<'_>, journal: &mut Journal) -> Class {
-    let Ok(policy) = Policy::load(platform) else { return Class::Private };
+/// What a route means for the request that is sent on.
+#[derive(Clone, Copy)]
+struct Handling {
+    class: Class,
+    credentials: Credentials,
+}
+
+/// What becomes of the session cookie and the bearer token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credentials {
+    /// They end here: the assertion says who is asking.
+    Removed,
+    /// The application goes on reading them, until the route is enforced.
+    Kept,
+}
+
+impl Handling {
+    /// What is done where no route is known.
+    const STRICTEST: Self = Self { class: Class::Private, credentials: Credentials::Removed };
+
+    const fn of(route: &Route) -> Self {
+        let credentials = match (route.class, route.mode) {
+            (Class::Private, Mode::Off | Mode::Observe) => Credentials::Kept,
+            (Class::Public, _) | (_, Mode::Enforce) => Credentials::Removed,
+        };
+        Self { class: route.class, credentials }
+    }
+}
+
+/// How a request is handled that comes from an earlier hop: nothing is judged here any more.
+fn shielded(platform: &impl Platform, request: &Canonical<'_>, journal: &mut Journal) -> Handling {
+    let Ok(policy) = Policy::load(platform) else { return Handling::STRICTEST };
     journal.policy(&policy.digest);
-    let Ok(route) = policy.route(request) else { return Class::Private };
+    let Ok(route) = policy.route(request) else { return Handling::STRICTEST };
     journal.route(route);
-    route.class
+    Handling::of(route)
 }
 
 /// What goes to HAProxy: the request as sent, without what only we may say and without what proves
@@ -201,7 +229,7 @@ fn forward(
     received: &Received,
     request: &Canonical<'_>,
     settings: &Settings,
-    class: Class,
+    handling: Handling,
     assertion: Vec<u8>,
 ) -> Forward {
     let mut remove: Vec<String> =
@@ -211,13 +239,18 @@ fn forward(
         // HTTP/1.1 towards HAProxy wants one, and it has to be the one that is bound.
         set.push(("host", request.host.to_vec()));
     }
-    if credential::has_bearer(received) || class == Class::Public {
-        remove.push("authorization".to_owned());
-    }
-    match (credential::without_session(received, settings.session_cookie.as_ref()), class) {
-        (_, Class::Public) | (CookieChange::Removed, _) => remove.push("cookie".to_owned()),
-        (CookieChange::Replaced(others), Class::Private) => set.push(("cookie", others)),
-        (CookieChange::Kept, Class::Private) => {}
+    let Handling { class, credentials } = handling;
+    if class == Class::Public {
+        remove.extend(["authorization".to_owned(), "cookie".to_owned()]);
+    } else if credentials == Credentials::Removed {
+        if credential::has_bearer(received) {
+            remove.push("authorization".to_owned());
+        }
+        match credential::without_session(received, settings.session_cookie.as_ref()) {
+            CookieChange::Removed => remove.push("cookie".to_owned()),
+            CookieChange::Replaced(others) => set.push(("cookie", others)),
+            CookieChange::Kept => {}
+        }
     }
     let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
     let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };

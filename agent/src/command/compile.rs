@@ -1,9 +1,10 @@
 //! `countersign compile`
 
-use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serializer as _;
 
 use super::Failure;
 use crate::serve::load_policy;
@@ -16,11 +17,12 @@ pub(super) struct Compile {
 }
 
 impl Compile {
-    /// Prints one JSON object: the items of the config store `countersign_config` that hold the policy.
+    /// Prints one JSON object: the items of the config store `countersign_config` that hold the
+    /// policy, in the order in which they are to be written.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let policy = load_policy(&self.policy)?;
-        let items: BTreeMap<String, String> = policy.for_edge().to_items()?.into_iter().collect();
-        println!("{}", serde_json::to_string_pretty(&items)?);
-        Ok(())
+        let items = load_policy(&self.policy)?.for_edge().to_items()?;
+        let mut out = io::stdout().lock();
+        serde_json::Serializer::pretty(&mut out).collect_map(items)?;
+        Ok(writeln!(out)?)
     }
 }

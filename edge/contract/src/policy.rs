@@ -57,9 +57,10 @@ impl TryFrom<String> for PolicyDigest {
     }
 }
 
-/// What the edge needs of the policy. Kept in its config store as the item `policy`, which says how
-/// many parts there are and the digest of them together, and the parts `policy.0`, `policy.1`, …,
-/// since an item holds 8000 characters.
+/// What the edge needs of the policy. Kept in its config store in parts, since an item holds 8000
+/// characters: `policy.D.0`, `policy.D.1`, …, where D is the digest of them together. The item
+/// `policy` says how many there are and their digest. Written last, it switches from one policy to
+/// the next at once, while the parts of both lie there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdgePolicy {
@@ -93,7 +94,7 @@ pub enum EdgePolicyFault {
     #[error("item `policy` is not a number of parts from 1 to 16, a space and their digest")]
     Head,
     /// The parts are not those that the head was written with.
-    #[error("the items are of two policies: expected those of one, wait for the store or write them again")]
+    #[error("the policy's parts are not those that item `policy` was written with: write them again")]
     Mixed,
     /// The parts don't make up a policy.
     #[error("the policy's items can't be read: {0}")]
@@ -101,25 +102,25 @@ pub enum EdgePolicyFault {
 }
 
 impl EdgePolicy {
-    /// The items of the store, names and values.
+    /// The items of the store, names and values, in the order in which they are to be written.
     ///
     /// # Errors
     /// [`EdgePolicyFault::TooLarge`] if they don't fit.
     pub fn to_items(&self) -> Result<Vec<(String, String)>, EdgePolicyFault> {
         let json = serde_json::to_string(self).map_err(|e| EdgePolicyFault::Json(e.to_string()))?;
+        let digest = PolicyDigest::of(json.as_bytes());
         let mut items = Vec::new();
         let mut rest = json.as_str();
         while !rest.is_empty() {
             let end = rest.floor_char_boundary(PART_BYTES);
             let (part, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            items.push((format!("{ITEM}.{}", items.len()), part.to_owned()));
+            items.push((part_key(&digest, items.len()), part.to_owned()));
             rest = after;
         }
         if items.len() > MOST_PARTS {
             return Err(EdgePolicyFault::TooLarge(json.len()));
         }
-        let head = format!("{} {}", items.len(), PolicyDigest::of(json.as_bytes()));
-        items.insert(0, (ITEM.to_owned(), head));
+        items.push((ITEM.to_owned(), format!("{} {digest}", items.len())));
         Ok(items)
     }
 
@@ -135,12 +136,17 @@ impl EdgePolicy {
         let parts = (1..=MOST_PARTS).find(|n| n.to_string() == parts).ok_or(EdgePolicyFault::Head)?;
         let mut json = String::new();
         for part in 0..parts {
-            json.push_str(&read(format!("{ITEM}.{part}"))?);
+            json.push_str(&read(part_key(&digest, part))?);
         }
-        // The store changes item by item, so parts of two policies may lie there for a while.
         if PolicyDigest::of(json.as_bytes()) != digest {
             return Err(EdgePolicyFault::Mixed);
         }
         serde_json::from_str(&json).map_err(|e| EdgePolicyFault::Json(e.to_string()))
     }
+}
+
+/// The item of one part. Sixteen digits tell the few policies of one store apart.
+fn part_key(digest: &PolicyDigest, part: usize) -> String {
+    let digits = digest.as_str();
+    format!("{ITEM}.{}.{part}", digits.get(..16).unwrap_or(digits))
 }

@@ -67,11 +67,12 @@ fn a_shared_secret_signs_where_that_is_configured_on_purpose() {
 
 #[test]
 fn without_a_policy_nothing_passes() {
+    let part = World::new().policy_part();
     for (item, value, detail) in [
         ("policy", None, "item `policy` is missing"),
-        ("policy.0", None, "item `policy.0` is missing"),
+        (part.as_str(), None, "is missing"),
         ("policy", Some("99"), "not a number of parts"),
-        ("policy.0", Some("{\"digest\":"), "policies"),
+        (part.as_str(), Some("{\"digest\":"), "not those that item `policy` was written with"),
     ] {
         let mut world = World::new();
         let config = world.config.as_mut().unwrap();

@@ -97,10 +97,11 @@ proptest! {
     #[test]
     fn any_item_of_a_store_is_survived(item in ".{0,200}", which in 0..5_usize) {
         let mut world = World::new();
+        let part = world.policy_part();
         let (store, key) = match which {
             0 => (&mut world.config, "settings"),
             1 => (&mut world.config, "policy"),
-            2 => (&mut world.config, "policy.0"),
+            2 => (&mut world.config, part.as_str()),
             3 => (&mut world.list, "_meta"),
             _ => (&mut world.list, "b0000"),
         };

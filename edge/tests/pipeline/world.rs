@@ -96,6 +96,12 @@ impl World {
         self
     }
 
+    /// The name of the item that holds the policy's first part.
+    pub(crate) fn policy_part(&self) -> String {
+        let names = self.config.as_ref().unwrap().keys();
+        names.filter(|name| name.starts_with("policy.")).min().unwrap().clone()
+    }
+
     /// Changes the settings.
     pub(crate) fn setting(mut self, change: impl FnOnce(&mut Value)) -> Self {
         let mut settings = settings();
