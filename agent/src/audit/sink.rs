@@ -54,8 +54,16 @@ struct Queue {
 struct State {
     waiting: Vec<u8>,
     lost: u64,
-    reopen: Option<File>,
+    reopen: Option<Reopen>,
     ended: bool,
+}
+
+/// What was said before the file was opened anew belongs into the old one.
+#[derive(Debug)]
+struct Reopen {
+    file: File,
+    /// Bytes that were waiting then.
+    waiting: usize,
 }
 
 impl RecordSink {
@@ -98,7 +106,8 @@ impl RecordSink {
     pub fn reopen(&self) -> Result<(), SinkError> {
         if self.queue.file != Path::new("-") {
             let file = open(&self.queue.file)?;
-            self.queue.lock().reopen = Some(file);
+            let mut state = self.queue.lock();
+            state.reopen = Some(Reopen { file, waiting: state.waiting.len() });
         }
         Ok(())
     }
@@ -153,11 +162,14 @@ impl Queue {
             }
             std::mem::swap(&mut lines, &mut state.waiting);
             let lost = std::mem::take(&mut state.lost);
-            if let Some(file) = state.reopen.take() {
-                target = Target::File(file);
-            }
+            let reopen = state.reopen.take();
             let ended = state.ended;
             drop(state);
+            if let Some(Reopen { file, waiting }) = reopen {
+                self.write_until_done(&mut target, lines.get(..waiting).unwrap_or_default());
+                lines.drain(..waiting.min(lines.len()));
+                target = Target::File(file);
+            }
             if lost > 0 {
                 lines.extend_from_slice(
                     format!("{{\"tier\":\"agent\",\"event\":\"records-lost\",\"count\":{lost}}}\n")
