@@ -9,7 +9,7 @@ use crate::shell::{self, Rights};
 use crate::version::Version;
 
 /// What of a Debian tree HAProxy needs to run: itself, the loader and the libraries.
-const KEPT: [&str; 4] = ["usr/sbin/haproxy", "usr/lib", "lib", "lib64"];
+const KEPT: [&str; 5] = ["usr/sbin/haproxy", "usr/lib", "usr/lib64", "lib", "lib64"];
 
 /// The system's HAProxy, whatever version that is.
 pub(super) fn bring_the_systems() -> Result<(), Fault> {
@@ -54,7 +54,7 @@ fn unpack(version: Version, tree: &Path) -> Result<(), Fault> {
         version.release(),
         tree.display()
     ));
-    let whole = tree.with_extension("whole");
+    let whole = beside(tree, "whole");
     remove(&whole, rights)?;
     make_folder(&folders::cache())?;
     let mut debootstrap = rights.command("debootstrap").ok_or_else(missing)?;
@@ -66,23 +66,26 @@ fn unpack(version: Version, tree: &Path) -> Result<(), Fault> {
 
 /// A tree that was broken off half way must not be taken for a whole one: it gets its name last.
 fn keep_what_is_needed(whole: &Path, tree: &Path, rights: Rights) -> Result<(), Fault> {
-    let fresh = tree.with_extension("new");
+    let fresh = beside(tree, "new");
     remove(&fresh, rights)?;
     make_folder(&fresh)?;
     let mut archive = rights
         .command("sh")
         .ok_or_else(|| Fault::Missing { what: "root".into(), remedy: "sudo cargo xtask setup".into() })?;
-    // Owners are this user's, so that a later removal needs no rights.
-    archive
-        .arg("-c")
-        .arg(r#"cd "$1" && shift && to="$1" && shift && tar cf - "$@" | tar xf - --no-same-owner -C "$to""#)
-        .arg("keep")
-        .arg(whole)
-        .arg(&fresh)
-        .args(KEPT);
+    // Not every architecture has a `lib64`.
+    let script = r#"cd "$1" && to="$2" && shift 2 && for part; do if [ -e "$part" ]; then echo "$part"; fi; done |
+        tar cf - --files-from - | tar xf - -C "$to""#;
+    archive.arg("-c").arg(script).arg("keep").arg(whole).arg(&fresh).args(KEPT);
     shell::run(&mut archive)?;
     fs::rename(&fresh, tree)
         .map_err(|source| Fault::Io { doing: format!("name the tree `{}`", tree.display()), source })
+}
+
+/// The folder's name with a word after it; `with_extension` would take the `.2` of a version away.
+fn beside(tree: &Path, word: &str) -> PathBuf {
+    let mut name = tree.as_os_str().to_owned();
+    name.push(format!(".{word}"));
+    name.into()
 }
 
 fn systems_version() -> Option<String> {
