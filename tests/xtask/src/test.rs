@@ -37,7 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     // The system's may be another one than Debian 12's: then that one comes into the cache.
     setup::haproxy_of(Version::V2_6)?;
     let mut workspace = build::cargo();
-    workspace.args(["test", "--workspace"]).env("COUNTERSIGN_HAPROXY", Version::V2_6.name());
+    workspace
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .env("COUNTERSIGN_HAPROXY", Version::V2_6.name());
     built.tell(&mut workspace);
     shell::run(&mut workspace)?;
     match setup::haproxy_of(Version::V3_2) {
