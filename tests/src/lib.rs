@@ -6,7 +6,9 @@
 
 pub mod agent;
 pub mod application;
+pub mod ask;
 pub mod client;
+mod command_line;
 mod der;
 pub mod fault;
 pub mod forge;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::ask::Observed;
 use crate::trouble::Trouble;
-use crate::world::{Agents, Observed, World};
+use crate::world::{Agents, World};
 
 /// What a scene needs to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

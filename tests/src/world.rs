@@ -1,8 +1,7 @@
 //! The whole stage in one folder: pools, agents, HAProxy, and before them the edge.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +11,9 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::agent::{Agent, AgentSettings};
 use crate::application::{Application, SeenByApplication};
+use crate::ask::{Ask, Observed};
 use crate::client::{Answer, PATIENCE, Request};
+use crate::command_line;
 use crate::fault::{FaultyAgent, Misbehaviour};
 use crate::forge::{Forge, HEADER, Sender};
 use crate::haproxy::{Addresses, Haproxy};
@@ -123,7 +124,7 @@ impl World {
             .map_err(Trouble::io("make a folder for the stage"))?;
         let reaper = Reaper::start(folder.path())?;
         let keys = folder.path().join("keys");
-        generate_keys(&keys)?;
+        command_line::generate_keys(&keys)?;
         let forge = Forge::open(&keys.join("assertion.private.jwk.json"), SERVICE, AUDIENCE, ENVIRONMENT)?;
         let (api, admin, web) = tokio::try_join!(
             Application::start("api"),
@@ -431,83 +432,6 @@ struct Places {
     agent: Place,
 }
 
-/// A request and the text by which its traces are found.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// The request.
-    pub request: Request,
-    /// Occurs in the path of this request and of no other.
-    pub marker: String,
-}
-
-impl Ask {
-    /// Adds a header line.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.request = self.request.header(name, value);
-        self
-    }
-
-    /// With a session token as bearer.
-    #[must_use]
-    pub fn bearer(self, token: &str) -> Self {
-        self.header("Authorization", &format!("Bearer {token}"))
-    }
-
-    /// With a session token in the session cookie, among others.
-    #[must_use]
-    pub fn cookie(self, token: &str) -> Self {
-        self.header("Cookie", &format!("theme=dark; {SESSION_COOKIE}={token}; lang=en"))
-    }
-
-    /// With an assertion.
-    #[must_use]
-    pub fn assertion(self, assertion: &str) -> Self {
-        self.header(HEADER, assertion)
-    }
-
-    /// With a body.
-    #[must_use]
-    pub fn body(mut self, body: &[u8]) -> Self {
-        self.request = self.request.body(body);
-        self
-    }
-
-    /// From another loopback address.
-    #[must_use]
-    pub fn from(mut self, address: Ipv4Addr) -> Self {
-        self.request = self.request.from(address);
-        self
-    }
-}
-
-/// What came of one request, on all tiers.
-#[derive(Debug, Clone)]
-pub struct Observed {
-    /// The answer.
-    pub answer: Answer,
-    /// What the application saw; `None` when no application answered.
-    pub application: Option<SeenByApplication>,
-    /// The decision id as the client or the application learnt it.
-    pub decision_id: Option<String>,
-    /// What the tiers wrote.
-    pub records: Joined,
-}
-
-impl Observed {
-    /// Whether the application saw exactly one line of `name`, with this value.
-    #[must_use]
-    pub fn application_saw(&self, name: &str, value: &str) -> bool {
-        self.application.as_ref().is_some_and(|seen| seen.only(name) == Some(value))
-    }
-
-    /// Whether an application answered and saw no line of `name`.
-    #[must_use]
-    pub fn application_saw_no(&self, name: &str) -> bool {
-        self.application.as_ref().is_some_and(|seen| seen.all(name).next().is_none())
-    }
-}
-
 async fn start_edge(
     haproxy: SocketAddr,
     keys: &Path,
@@ -517,7 +441,7 @@ async fn start_edge(
     let idp = IdentityProvider::start().await?;
     let tap = Tap::start(haproxy).await?;
     let listing = Listing::new()?;
-    let mut config = compiled_policy(&pieces::policy("www.toml")?)?;
+    let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?)?;
     config.insert("settings".into(), edge_settings().to_string());
     let private_key = std::fs::read_to_string(keys.join("assertion.private.jwk.json"))
         .map_err(Trouble::io("read the edge's private key"))?;
@@ -553,34 +477,5 @@ fn edge_settings() -> Value {
             "jwks_stale_seconds": 3600,
             "refetch_cooldown_seconds": 10,
         }],
-    })
-}
-
-fn generate_keys(folder: &Path) -> Result<(), Trouble> {
-    std::fs::create_dir_all(folder).map_err(Trouble::io("make a folder for the keys"))?;
-    countersign(
-        ["keys", "generate", "--kid", KEY_ID, "--out"].map(PathBuf::from).iter().chain([&folder.to_owned()]),
-    )
-    .map(drop)
-}
-
-fn compiled_policy(policy: &Path) -> Result<Items, Trouble> {
-    let printed = countersign(["compile", "--policy"].map(PathBuf::from).iter().chain([&policy.to_owned()]))?;
-    serde_json::from_str(&printed)
-        .map_err(|error| Trouble::unexpected("a JSON object of items", format!("{error}: {printed}")))
-}
-
-/// Runs the command line of the agent's binary, as an operator would, and takes what it prints.
-fn countersign<'a>(arguments: impl Iterator<Item = &'a PathBuf>) -> Result<String, Trouble> {
-    let mut command = Command::new(pieces::agent()?);
-    command.args(arguments);
-    let output = command.output().map_err(Trouble::io("run `countersign`"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(Trouble::Command {
-        command: format!("{command:?}"),
-        status: output.status.to_string(),
-        said: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }

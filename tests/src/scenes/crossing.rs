@@ -1,13 +1,14 @@
 //! What a client sends along that only Countersign may say.
 
 use crate::application;
+use crate::ask::Observed;
 use crate::forge::{ADMIN, ENGINEER, HEADER};
 use crate::scene::Manners::Shares;
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
-use crate::world::{Observed, World};
+use crate::world::World;
 
 /// Stands in every header that a client makes up, so that its traces are easy to find.
 const MADE_UP: &str = "made-up-by-the-client";

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::ask::Ask;
 use crate::forge::{ADMIN, Draft, ENGINEER, LIFETIME};
 use crate::identity_provider::now;
 use crate::scene::Manners::{Alone, Shares};
@@ -9,7 +10,7 @@ use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
-use crate::world::{Ask, World};
+use crate::world::World;
 
 /// One forged assertion: what is wrong with it, and the reason that it deserves.
 ///

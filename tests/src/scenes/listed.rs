@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use countersign_contract::list::Action;
 
+use crate::ask::Observed;
 use crate::forge::ENGINEER;
 use crate::scene::Manners::Alone;
 use crate::scene::Stage::Whole;
@@ -11,7 +12,7 @@ use crate::scene::{Row, Scene};
 use crate::scenes::reason::{LISTED, LISTED_REQUIRE_IDENTITY, LISTED_THROTTLE};
 use crate::trouble::Trouble;
 use crate::viceroy::{Items, LIST_STORE};
-use crate::world::{Observed, World};
+use crate::world::World;
 
 /// An address that no other scene sends from.
 const OFFENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);

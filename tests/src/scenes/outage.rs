@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::ask::Observed;
 use crate::fault::Misbehaviour;
 use crate::forge::{ADMIN, ENGINEER};
 use crate::haproxy::Health;
@@ -13,7 +14,7 @@ use crate::scenes::reason::{
     VERDICT_UNKNOWN,
 };
 use crate::trouble::Trouble;
-use crate::world::{Agents, Observed, World};
+use crate::world::{Agents, World};
 
 /// HAProxy's limit for a verdict (`timeout processing` of the shipped SPOE file).
 const PROCESSING: Duration = Duration::from_millis(250);
@@ -145,7 +146,7 @@ async fn both_frozen(world: &World) -> Result<Row, Trouble> {
         .is("requests that the pools served", before, world.served()))
 }
 
-fn good_ask(world: &World) -> Result<crate::world::Ask, Trouble> {
+fn good_ask(world: &World) -> Result<crate::ask::Ask, Trouble> {
     let ask = world.ask("GET", "/api/things");
     let assertion = world.forge().good(&ask.request, ENGINEER)?;
     Ok(ask.assertion(&assertion))

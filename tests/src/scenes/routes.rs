@@ -1,11 +1,12 @@
 //! Who gets where: the policy, seen from outside.
 
+use crate::ask::Observed;
 use crate::forge::{ADMIN, ENGINEER, HEADER, NOBODY};
 use crate::scene::Manners::{Alone, Shares};
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Playing, Row, Scene};
 use crate::scenes::reason::{ALLOWED, IDENTITY_REQUIRED, PERMISSION_MISSING, POOL_UNKNOWN};
-use crate::world::{Observed, World};
+use crate::world::World;
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![

@@ -22,6 +22,22 @@ pub(crate) fn run() -> Result<(), Fault> {
             .args(["clippy", "-p", "countersign-edge", "--target", "wasm32-wasip1"])
             .args(DENY_WARNINGS),
     )?;
+    dependencies()
+}
+
+/// Licences, sources and banned crates are checked always; advisories where their database, which
+/// is fetched over the network, can be reached.
+fn dependencies() -> Result<(), Fault> {
     let deny = setup::cargo_deny()?;
-    shell::run(Command::new(deny).args(["--all-features", "check"]).current_dir(folders::repository()))
+    let deny = |arguments: &[&str]| {
+        let mut command = Command::new(&deny);
+        command.arg("--all-features").args(arguments).current_dir(folders::repository());
+        shell::run(&mut command)
+    };
+    deny(&["check", "bans", "licenses", "sources"])?;
+    if deny(&["fetch", "db"]).is_err() {
+        shell::say("\nNOT CHECKED: security advisories, whose database cannot be fetched from here\n");
+        return Ok(());
+    }
+    deny(&["check", "advisories"])
 }
