@@ -63,7 +63,9 @@ pub fn decide<'a>(
     });
     let assertion = assertion.ok();
     match (judged, route.mode) {
-        (Ok((permit, once)), _) => {
+        (Ok((permit, once)), mode) => {
+            // Whoever else counts an assertion refuses it the second time, and an observing route refuses none.
+            let once = once.filter(|_| mode == Mode::Enforce);
             Verdict { outcome: Ok(permit), would: None, route: Some(route), assertion, once }
         }
         (Err(refusal), Mode::Observe) => Verdict {

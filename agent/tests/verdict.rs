@@ -294,6 +294,19 @@ fn an_observing_route_passes_and_its_record_says_what_it_would_have_been() {
 }
 
 #[test]
+fn an_observing_route_lets_no_one_else_count_an_assertion() {
+    let stage = Stage::new(10);
+    let asked = Asked { method: "POST", target: "/beta/x", ..API }.signed(&["admins"]);
+    for reason in ["granted", "observed"] {
+        let (_, variables) = stage.ask(&asked);
+        assert_eq!((variables["verdict"].as_str(), variables["reason"].as_str()), ("allow", reason));
+        // HAProxy refuses what it counts twice, and knows of no mode.
+        assert!(!variables.contains_key("once"), "{variables:?}");
+    }
+    assert_eq!(stage.records()[1]["would"]["reason"], "replayed");
+}
+
+#[test]
 fn a_public_route_still_asks_for_an_assertion() {
     let stage = Stage::new(10);
     let public = || Asked { target: "/static/a.css", ..API };
