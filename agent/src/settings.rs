@@ -2,11 +2,13 @@
 //!
 //! `COUNTERSIGN__SECTION__KEY` overrides `key` of `[section]`, e.g. `COUNTERSIGN__ASSERTION__AUDIENCE`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, Environment as FromEnvironment, File, FileFormat};
 use countersign_contract::name::{Audience, Environment};
 use haproxy_wire::spop::server::Address;
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -171,12 +173,8 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] names the file and the key.
     pub fn load(file: &Path) -> Result<Self, SettingsError> {
-        let environment = FromEnvironment::with_prefix(PREFIX)
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("spop.listen");
+        // Not parsed by its looks: an audience `007` would become `7`.
+        let environment = FromEnvironment::with_prefix(PREFIX).prefix_separator("__").separator("__");
         Self::read(file, environment)
     }
 
@@ -243,11 +241,31 @@ impl Settings {
     }
 }
 
+/// A list, or in a variable's value one text with commas between.
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
-    Vec::<String>::deserialize(deserializer)?
-        .iter()
-        .map(|text| text.parse().map_err(serde::de::Error::custom))
-        .collect()
+    struct Addresses;
+
+    impl<'de> Visitor<'de> for Addresses {
+        type Value = Vec<Address>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of addresses, such as `unix:/path` or `tcp:127.0.0.1:9301`")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Address>, E> {
+            text.split(',').map(|text| text.trim().parse().map_err(E::custom)).collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Address>, A::Error> {
+            let mut addresses = Vec::new();
+            while let Some(text) = list.next_element::<String>()? {
+                addresses.push(text.parse().map_err(de::Error::custom)?);
+            }
+            Ok(addresses)
+        }
+    }
+
+    deserializer.deserialize_any(Addresses)
 }
 
 #[cfg(test)]
@@ -277,9 +295,6 @@ mod tests {
         let environment = FromEnvironment::with_prefix(super::PREFIX)
             .prefix_separator("__")
             .separator("__")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("spop.listen")
             .source(Some(variables));
         Settings::read(&file, environment).map_err(|e| e.to_string())
     }
@@ -305,6 +320,14 @@ mod tests {
         assert_eq!(settings.assertion.audience.as_str(), "us-2");
         assert_eq!(settings.spop.listen.len(), 2);
         assert_eq!(settings.spop.deadline_ms, 150);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_number_stays_as_it_is() {
+        for name in ["007", "1.10", "1e3", "TRUE"] {
+            let variables = [("COUNTERSIGN__ASSERTION__AUDIENCE", name)];
+            assert_eq!(read(GOOD, &variables).unwrap().assertion.audience.as_str(), name);
+        }
     }
 
     #[test]
