@@ -40,7 +40,7 @@ pub enum BindError {
     #[error("`{0}` exists and is no socket: remove it or choose another path")]
     NotASocket(Address),
     /// The system refused.
-    #[error("`{address}` cannot be bound")]
+    #[error("`{address}` cannot be bound: {source}")]
     Io {
         /// The address.
         address: Address,
