@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -19,6 +20,8 @@ const MOST_WAITING: usize = 8 << 20;
 const GATHER: Duration = Duration::from_millis(10);
 /// How long to wait before a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a stop waits for what is still to be written.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// Takes records and hands them to a thread that writes them.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ struct State {
     lost: u64,
     reopen: Option<Reopen>,
     ended: bool,
+    done: bool,
 }
 
 /// What was said before the file was opened anew belongs into the old one.
@@ -72,8 +76,7 @@ impl RecordSink {
     /// # Errors
     /// [`SinkError`] if that can't be done.
     pub fn open(file: &Path) -> Result<Self, SinkError> {
-        let target =
-            if file == Path::new("-") { Target::Stdout(io::stdout()) } else { Target::File(open(file)?) };
+        let target = if file == Path::new("-") { stdout(file)? } else { open(file)? };
         let queue =
             Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), file: file.to_owned() });
         let for_writer = Arc::clone(&queue);
@@ -114,31 +117,22 @@ impl RecordSink {
 }
 
 impl Drop for RecordSink {
-    /// Writes what is waiting.
+    /// Writes what is waiting, as far as it is taken in time: a stop waits for no reader that is stuck.
     fn drop(&mut self) {
-        self.queue.lock().ended = true;
-        self.queue.changed.notify_one();
+        let mut state = self.queue.lock();
+        state.ended = true;
+        self.queue.changed.notify_all();
+        let waited = self.queue.changed.wait_timeout_while(state, LAST_CHANCE, |state| !state.done);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        if timeout.timed_out() {
+            tracing::error!("records were lost at the end: what takes them is stuck");
+            return;
+        }
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()
         {
             tracing::error!("the writer of records ended unexpectedly");
-        }
-    }
-}
-
-enum Target {
-    Stdout(io::Stdout),
-    File(File),
-}
-
-impl Target {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout(stdout) => {
-                let mut stdout = stdout.lock();
-                stdout.write_all(bytes).and_then(|()| stdout.flush())
-            }
-            Self::File(file) => file.write_all(bytes),
         }
     }
 }
@@ -148,7 +142,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_all(&self, mut target: Target) {
+    fn write_all(&self, mut target: File) {
         let mut lines = Vec::new();
         loop {
             let mut state = self.lock();
@@ -168,7 +162,7 @@ impl Queue {
             if let Some(Reopen { file, waiting }) = reopen {
                 self.write_until_done(&mut target, lines.get(..waiting).unwrap_or_default());
                 lines.drain(..waiting.min(lines.len()));
-                target = Target::File(file);
+                target = file;
             }
             if lost > 0 {
                 lines.extend_from_slice(
@@ -178,6 +172,8 @@ impl Queue {
                 tracing::warn!(lost, "records were lost: what takes them is too slow");
             }
             if lines.is_empty() && ended {
+                self.lock().done = true;
+                self.changed.notify_all();
                 return;
             }
             self.write_until_done(&mut target, &lines);
@@ -185,9 +181,19 @@ impl Queue {
         }
     }
 
-    /// Tries again until it works or the sink ends: what waits meanwhile is bounded.
-    fn write_until_done(&self, target: &mut Target, lines: &[u8]) {
-        while let Err(error) = target.write(lines) {
+    /// Tries again until it works or the sink ends: what waits meanwhile is bounded. Goes on where it
+    /// stopped, so that a full disk leaves no line twice.
+    fn write_until_done(&self, target: &mut impl Write, mut lines: &[u8]) {
+        while !lines.is_empty() {
+            let error = match target.write(lines) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(written) => {
+                    lines = lines.get(written..).unwrap_or_default();
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
             tracing::error!(file = %self.file.display(), %error, "records can't be written, trying again");
             if self.lock().ended {
                 return;
@@ -203,4 +209,51 @@ fn open(file: &Path) -> Result<File, SinkError> {
         .append(true)
         .open(file)
         .map_err(|source| SinkError::Open { file: file.to_owned(), source })
+}
+
+/// Standard output without the buffer of its own that `io::stdout` has.
+fn stdout(file: &Path) -> Result<File, SinkError> {
+    let cloned = io::stdout().as_fd().try_clone_to_owned();
+    cloned.map(File::from).map_err(|source| SinkError::Open { file: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::path::PathBuf;
+    use std::sync::{Condvar, Mutex};
+
+    use super::Queue;
+
+    /// A disk that is full after four bytes, until it is asked again.
+    #[derive(Default)]
+    struct Disk {
+        held: Vec<u8>,
+        was_full: bool,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let free = if self.was_full { bytes.len() } else { 4 - self.held.len() };
+            if free == 0 {
+                self.was_full = true;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let taken = &bytes[..free.min(bytes.len())];
+            self.held.extend_from_slice(taken);
+            Ok(taken.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_write_that_stopped_halfway_goes_on_there() {
+        let queue = Queue { state: Mutex::default(), changed: Condvar::new(), file: PathBuf::from("full") };
+        let mut disk = Disk::default();
+        queue.write_until_done(&mut disk, b"{one}\n{two}\n");
+        assert_eq!(disk.held, b"{one}\n{two}\n");
+    }
 }
