@@ -1,6 +1,6 @@
 //! The command line as an operator uses it: the built program, real files, real signals.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -70,6 +70,11 @@ fn a_private_key_is_private_and_never_overwritten() {
         "{}",
         text(&again.stderr)
     );
+    // Half a pair would be in the way of the next try, and nobody would know whose half it is.
+    std::fs::remove_file(folder.path().join("assertion.private.jwk.json")).unwrap();
+    let half = run(folder.path(), &["keys", "generate", "--out", "."]);
+    assert!(text(&half.stderr).contains("assertion.jwks.json is there already"), "{}", text(&half.stderr));
+    assert!(!folder.path().join("assertion.private.jwk.json").exists());
 }
 
 #[test]
@@ -113,6 +118,26 @@ fn check_says_everything_that_is_wrong_where_it_is() {
         "assertion.jwks.json: the set holds no key",
     ] {
         assert!(said.contains(place), "{place} in {said}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_an_error_and_no_panic() {
+    let folder = folder();
+    let header = sign(folder.path(), "http://www.example.test/");
+    let private = "assertion.private.jwk.json";
+    let commands: [&[&str]; 4] = [
+        &["check", "--settings", "countersign.toml"],
+        &["verify", "--settings", "countersign.toml", "--url", "http://www.example.test/", &header],
+        &["sign", "--key", private, "--audience", "a", "--environment", "e", "--url", "http://a.test/"],
+        &["keys", "generate", "--out", "other"],
+    ];
+    for arguments in commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.args(arguments).current_dir(folder.path()).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).starts_with("countersign: "), "{}", text(&output.stderr));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `countersign check`
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -35,16 +36,18 @@ impl Check {
             }
         };
         let routes = snapshot.policy.routes().routes();
-        println!(
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
             "{}: {} routes, digest {}",
             settings.policy.file.display(),
             routes.len(),
             snapshot.policy.digest()
-        );
+        )?;
         let keys: Vec<_> = snapshot.keys.ids().map(ToString::to_string).collect();
-        println!("{}: keys {}", settings.assertion.keys.display(), keys.join(", "));
+        writeln!(out, "{}: keys {}", settings.assertion.keys.display(), keys.join(", "))?;
         for route in routes {
-            println!("  {}", summary(route));
+            writeln!(out, "  {}", summary(route))?;
         }
         Ok(())
     }

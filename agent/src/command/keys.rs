@@ -40,6 +40,8 @@ enum KeysError {
     Exists { file: PathBuf },
     #[error("{file}: {source}")]
     Write { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Say(#[from] io::Error),
 }
 
 impl Keys {
@@ -67,11 +69,18 @@ impl Generate {
         let public_file = self.out.join("assertion.jwks.json");
         std::fs::create_dir_all(&self.out)
             .map_err(|source| KeysError::Write { file: self.out.clone(), source })?;
+        // Both or none: half a pair would be in the way of the next try.
+        for file in [&private_file, &public_file] {
+            if file.symlink_metadata().is_ok() {
+                return Err(KeysError::Exists { file: file.clone() });
+            }
+        }
         write_new(&private_file, &private, 0o600)?;
         write_new(&public_file, &json!({"keys": [public]}), 0o644)?;
-        println!("key {kid}");
-        println!("{}: private, for the edge's secret store; nowhere else", private_file.display());
-        println!("{}: public, for `assertion.keys` of every agent", public_file.display());
+        let mut out = io::stdout().lock();
+        writeln!(out, "key {kid}")?;
+        writeln!(out, "{}: private, for the edge's secret store; nowhere else", private_file.display())?;
+        writeln!(out, "{}: public, for `assertion.keys` of every agent", public_file.display())?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `countersign sign`
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -71,8 +71,7 @@ enum SignError {
 
 impl Sign {
     pub(super) fn run(self) -> Result<(), Failure> {
-        println!("Countersign-Assertion: {}", self.sign()?);
-        Ok(())
+        Ok(writeln!(io::stdout(), "Countersign-Assertion: {}", self.sign()?)?)
     }
 
     fn sign(self) -> Result<String, SignError> {

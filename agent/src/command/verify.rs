@@ -1,6 +1,6 @@
 //! `countersign verify`
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -45,16 +45,17 @@ impl Verify {
             target: &target,
             known_hosts: snapshot.policy.routes().hosts(),
         };
+        let mut out = io::stdout().lock();
         let mut refused = false;
         match Presented::parse(header.as_bytes()) {
             Err(fault) => {
-                say("shape", &CheckOutcome::Failed(fault));
+                say(&mut out, "shape", &CheckOutcome::Failed(fault))?;
                 refused = true;
             }
             Ok(presented) => {
-                say("shape", &CheckOutcome::Passed);
+                say(&mut out, "shape", &CheckOutcome::Passed)?;
                 for (check, outcome) in explain(&presented, &snapshot.keys, &expected) {
-                    say(&check.to_string(), &outcome);
+                    say(&mut out, &check.to_string(), &outcome)?;
                     refused |= outcome != CheckOutcome::Passed;
                 }
             }
@@ -63,14 +64,15 @@ impl Verify {
     }
 }
 
-fn say(check: &str, outcome: &CheckOutcome) {
+fn say(out: &mut impl Write, check: &str, outcome: &CheckOutcome) -> io::Result<()> {
     match outcome {
-        CheckOutcome::Passed => println!("{check:<12} ok"),
-        CheckOutcome::NotReached => println!("{check:<12} not reached"),
+        CheckOutcome::Passed => writeln!(out, "{check:<12} ok"),
+        CheckOutcome::NotReached => writeln!(out, "{check:<12} not reached"),
         CheckOutcome::Failed(fault) => {
             let refusal = Refusal::Assertion(fault.clone());
-            println!("{check:<12} refused: {refusal} [{}, {}]", refusal.code(), refusal.status().code());
-            println!("{:<12} to do: {}", "", refusal.remedy());
+            let (code, status) = (refusal.code(), refusal.status().code());
+            writeln!(out, "{check:<12} refused: {refusal} [{code}, {status}]")?;
+            writeln!(out, "{:<12} to do: {}", "", refusal.remedy())
         }
     }
 }
