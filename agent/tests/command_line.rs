@@ -1,13 +1,20 @@
 //! The command line as an operator uses it: the built program, real files, real signals.
 
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs
+)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use haproxy_wire::spop::{
@@ -174,16 +181,34 @@ struct Daemon {
 
 impl Daemon {
     fn start(folder: &Path) -> Self {
+        let mut daemon = Self::begin(folder, Stdio::inherit());
+        daemon.wait_for("ready");
+        daemon
+    }
+
+    /// Starts it without waiting for it.
+    fn begin(folder: &Path, stdout: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["serve", "--settings", "countersign.toml"])
             .current_dir(folder)
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut daemon = Self { child, log };
-        daemon.wait_for("ready");
-        daemon
+        Self { child, log }
+    }
+
+    /// Its exit status, if it ends in time.
+    fn ended(&mut self, within: Duration) -> Option<i32> {
+        let until = Instant::now() + within;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
     }
 
     fn wait_for(&mut self, word: &str) -> String {
@@ -298,4 +323,74 @@ fn the_daemon_does_not_start_on_what_is_wrong() {
     let started = run(folder.path(), &["serve", "--settings", "countersign.toml"]);
     assert_eq!(started.status.code(), Some(1));
     assert!(text(&started.stderr).contains("countersign.toml") && text(&started.stderr).contains("audiense"));
+}
+
+/// Changes the settings file of a folder.
+fn change_settings(folder: &Path, from: &str, to: &str) {
+    let settings = std::fs::read_to_string(folder.join("countersign.toml")).unwrap();
+    assert!(settings.contains(from), "{from} in {settings}");
+    std::fs::write(folder.join("countersign.toml"), settings.replace(from, to)).unwrap();
+}
+
+#[test]
+fn an_address_that_cannot_be_had_says_why() {
+    let folder = folder();
+    change_settings(folder.path(), "a.sock", "no/such/a.sock");
+    let started = run(folder.path(), &["serve", "--settings", "countersign.toml"]);
+    assert_eq!(started.status.code(), Some(1));
+    assert!(text(&started.stderr).contains("No such file or directory"), "{}", text(&started.stderr));
+}
+
+#[test]
+fn a_reload_cannot_outlast_the_log_of_used_assertions() {
+    let folder = folder();
+    change_settings(folder.path(), "[assertion]", "[assertion]\nmax_lifetime_seconds = 20");
+    let mut daemon = Daemon::start(folder.path());
+    // The log forgets after 31 seconds at the earliest, and would be asked about 61.
+    change_settings(folder.path(), "max_lifetime_seconds = 20", "max_lifetime_seconds = 50");
+    daemon.signal("HUP");
+    let refused = daemon.wait_for("reload");
+    assert!(
+        refused.contains("refused, nothing changed") && refused.contains("`assertion.max_lifetime_seconds`"),
+        "{refused}"
+    );
+    assert!(refused.contains("restart"), "{refused}");
+    change_settings(folder.path(), "max_lifetime_seconds = 50", "max_lifetime_seconds = 10");
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+}
+
+#[test]
+fn a_hangup_before_it_is_ready_ends_nothing() {
+    let folder = folder();
+    let policy = folder.path().join("policy.toml");
+    std::fs::remove_file(&policy).unwrap();
+    assert!(Command::new("mkfifo").arg(&policy).status().unwrap().success());
+    let mut daemon = Daemon::begin(folder.path(), Stdio::inherit());
+    // Opened for writing once the daemon reads it.
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&policy).unwrap();
+    daemon.signal("HUP");
+    std::thread::sleep(Duration::from_millis(100));
+    std::fs::rename(&policy, folder.path().join("pipe")).unwrap();
+    std::fs::write(&policy, POLICY).unwrap();
+    writer.write_all(POLICY.as_bytes()).unwrap();
+    drop(writer);
+    daemon.wait_for("ready");
+}
+
+#[test]
+fn a_reader_of_records_that_is_stuck_does_not_keep_it_from_stopping() {
+    let folder = folder();
+    change_settings(folder.path(), "records.jsonl", "-");
+    let mut daemon = Daemon::begin(folder.path(), Stdio::piped());
+    daemon.wait_for("ready");
+    // Never read, and full after 64 KiB.
+    let records = daemon.child.stdout.take();
+    let target = format!("/{}", "a".repeat(1000));
+    for _ in 0..80 {
+        ask(&folder.path().join("a.sock"), &target, "");
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended(Duration::from_secs(8)), Some(0));
+    drop(records);
 }

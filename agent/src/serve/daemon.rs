@@ -1,7 +1,7 @@
 //! Starting, reloading and stopping.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::load::{LoadError, load};
 use super::verdicts::Verdicts;
 use crate::audit::{RecordSink, SinkError};
 use crate::settings::{Settings, SettingsError};
-use crate::snapshot::CurrentSnapshot;
+use crate::snapshot::{CurrentSnapshot, Snapshot};
 use crate::trust::ReplayLog;
 
 /// Why the daemon can't run.
@@ -33,6 +33,17 @@ pub enum ServeError {
     /// An address can't be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// After a reload assertions would be accepted for longer than they are remembered.
+    #[error(
+        "`assertion.max_lifetime_seconds` and twice `assertion.clock_skew_seconds` are {wanted} s together, \
+         and used assertions are remembered for {held} s since the start: restart to accept them for longer"
+    )]
+    Outlasts {
+        /// Seconds for which they would be accepted.
+        wanted: u64,
+        /// Seconds for which they are remembered.
+        held: u64,
+    },
     /// The runtime or a signal handler can't be had.
     #[error("the runtime can't be started: {0}")]
     Runtime(#[from] io::Error),
@@ -50,19 +61,20 @@ pub fn serve(file: &Path) -> Result<(), ServeError> {
 }
 
 async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
+    // First, so that a reload that comes early ends nothing.
+    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let hangup = signal(SignalKind::hangup())?;
     let snapshot = load(&settings).map_err(ServeError::Load)?;
     let (routes, policy) = (snapshot.policy.routes().routes().len(), snapshot.policy.digest().clone());
     let snapshot = Arc::new(CurrentSnapshot::new(snapshot));
     let records = Arc::new(RecordSink::open(&settings.records.file)?);
-    let used =
-        ReplayLog::new(settings.replay.capacity, settings.assertion.acceptance_window(), now().seconds());
+    let window = settings.assertion.acceptance_window();
+    let used = ReplayLog::new(settings.replay.capacity, window, now().seconds());
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&snapshot), used, Arc::clone(&records)));
-    let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let hangup = signal(SignalKind::hangup())?;
     let server = Server::bind(&settings.spop.listen, verdicts, limits(&settings), Readiness::ready()).await?;
     let addresses: Vec<_> = server.addresses().iter().map(Address::to_string).collect();
     tracing::info!(listen = addresses.join(","), routes, %policy, "ready");
-    let reloads = tokio::spawn(reload_at(hangup, file.to_owned(), snapshot, records));
+    let reloads = tokio::spawn(reload_at(hangup, file.to_owned(), window, snapshot, records));
     let drained = server.run(first_of(terminate, interrupt)).await;
     reloads.abort();
     tracing::info!(cut = drained.cut, "stopped");
@@ -87,7 +99,8 @@ async fn first_of(mut terminate: Signal, mut interrupt: Signal) {
 
 async fn reload_at(
     mut hangup: Signal,
-    file: std::path::PathBuf,
+    file: PathBuf,
+    window: u64,
     current: Arc<CurrentSnapshot>,
     records: Arc<RecordSink>,
 ) {
@@ -95,10 +108,7 @@ async fn reload_at(
         if let Err(error) = records.reopen() {
             tracing::error!(%error, "the old file of records goes on being written");
         }
-        let loaded = Settings::load(&file)
-            .map_err(ServeError::Settings)
-            .and_then(|s| load(&s).map_err(ServeError::Load));
-        match loaded {
+        match reload(&file, window) {
             Ok(snapshot) => {
                 tracing::info!(policy = %snapshot.policy.digest(), keys = snapshot.keys.ids().count(), "reloaded");
                 current.swap(snapshot);
@@ -106,4 +116,14 @@ async fn reload_at(
             Err(error) => tracing::error!("reload refused, nothing changed: {error}"),
         }
     }
+}
+
+/// A new snapshot, for a log of used assertions that remembers each for `window` seconds.
+fn reload(file: &Path, window: u64) -> Result<Snapshot, ServeError> {
+    let settings = Settings::load(file)?;
+    let wanted = settings.assertion.acceptance_window();
+    if wanted > window {
+        return Err(ServeError::Outlasts { wanted, held: window });
+    }
+    load(&settings).map_err(ServeError::Load)
 }
