@@ -12,4 +12,4 @@ mod target;
 
 pub use authority::{Authority, NotAnAuthority};
 pub use method::{Method, NotAMethod};
-pub use target::{Allowance, NotCanonical, Segment, Target};
+pub use target::{Allowance, NotCanonical, Reading, Segment, Target};

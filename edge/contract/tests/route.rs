@@ -296,6 +296,24 @@ fn an_allowed_spelling_never_slips_past_a_route_that_is_as_specific() {
 }
 
 #[test]
+fn a_path_far_deeper_than_any_pattern_is_decided_like_a_short_one() {
+    let deepest = "/a".repeat(32);
+    let table = paths(&[&deepest, &format!("{}/**", "/a".repeat(30)), "/x/**"]);
+    let below = format!("{}/**", "/a".repeat(30));
+    assert_eq!(path_of(&table, &deepest).as_ref(), Ok(&deepest));
+    assert_eq!(path_of(&table, &format!("{deepest}/")).as_ref(), Ok(&deepest));
+    for deeper in ["/a", "/a/", "/b/c", "/b/c/d", "/b/c/d/e/", &"/a".repeat(3000)] {
+        assert_eq!(path_of(&table, &format!("{deepest}{deeper}")).as_ref(), Ok(&below), "{deeper}");
+    }
+    assert_eq!(path_of(&table, &"/b".repeat(3000)), Err(NoRoute::UnknownPath));
+    // The other reading of a long path is found by its head as well.
+    let hidden = format!("/x/y%3F{}", "/a".repeat(3000));
+    assert_eq!(path_of(&table, &hidden).as_deref(), Ok("/x/**"));
+    let other = format!("/A%3Fb{}", "/a".repeat(3000));
+    assert_eq!(path_of(&paths(&["/**", "/a"]), &other), Err(NotCanonical::OtherRoute.into()));
+}
+
+#[test]
 fn an_empty_name_is_no_segment_of_its_own() {
     let table = RouteTable::build(vec![allowing("/**", &[Allowance::EncodedSlash]), allowing("/a/*/b", &[])])
         .unwrap();

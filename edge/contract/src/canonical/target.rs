@@ -194,17 +194,26 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// The segments, decoded, as servers read them that undo `%2F`, `;`, `%3F` or `%23` before they
-    /// look for segments, or merge the empty ones that come of it. None where nothing of that kind
-    /// stands in the path, 47 at most.
+    /// The path as servers read it that undo `%2F`, `;`, `%3F` or `%23` before they look for segments,
+    /// or merge the empty ones that come of it. None where nothing of that kind stands in the path, 47
+    /// at most.
     #[must_use]
-    pub fn other_readings(&self) -> Vec<Vec<String>> {
+    pub fn other_readings(&self) -> Vec<Reading> {
         if !(self.encoded_slash || self.semicolon || self.encoded_end) {
             return Vec::new();
         }
-        let segments =
-            |path: &String| path.split('/').skip(1).map(|s| Segment(s).decoded().into_owned()).collect();
-        readings(self.path()).iter().map(segments).collect()
+        readings(self.path()).into_iter().map(Reading).collect()
+    }
+}
+
+/// A path as some server may read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading(String);
+
+impl Reading {
+    /// Its segments.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.0.split('/').skip(1).map(Segment)
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) enum End {
 }
 
 /// A pattern deeper than this is a mistake, and bounds the work of a look-up.
-const MOST_SEGMENTS: usize = 32;
+pub(super) const MOST_SEGMENTS: usize = 32;
 
 impl FromStr for PathPattern {
     type Err = NotAPattern;

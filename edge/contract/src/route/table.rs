@@ -1,12 +1,13 @@
 //! The table of routes: finds the one that decides.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use thiserror::Error;
 
 use super::Route;
-use super::pattern::{End, HostPattern, MethodName, SegmentPattern};
-use crate::canonical::{Authority, Method, NotCanonical, Target};
+use super::pattern::{End, HostPattern, MOST_SEGMENTS, MethodName, SegmentPattern};
+use crate::canonical::{Authority, Method, NotCanonical, Segment, Target};
 
 /// The routes of a policy, ready for look-up: hosts, then a trie of path segments.
 ///
@@ -143,7 +144,7 @@ impl RouteTable {
             .get(host)
             .or_else(|| self.below.iter().find(|(suffix, _)| is_below(host, suffix)).map(|(_, node)| node))
             .ok_or(NoRoute::UnknownHost)?;
-        let segments: Vec<_> = target.segments().map(|segment| segment.decoded()).collect();
+        let segments = decoded(target.segments());
         let Some(candidates) = root.find(&segments, Case::Exact) else {
             // An odd spelling is the likelier reason why nothing is there.
             target.permitted_by(&[])?;
@@ -159,7 +160,10 @@ impl RouteTable {
         target.permitted_by(&route.allow)?;
         let case_matters = self.mixed_case || has_upper_case(target.path());
         let other = (case_matters && self.reads_as_other(root, &segments, index))
-            || target.other_readings().iter().any(|reading| self.reads_as_other(root, reading, index));
+            || target
+                .other_readings()
+                .iter()
+                .any(|reading| self.reads_as_other(root, &decoded(reading.segments()), index));
         if other { Err(NotCanonical::OtherRoute.into()) } else { Ok(route) }
     }
 
@@ -173,6 +177,12 @@ impl RouteTable {
         let depth = |index: &RouteIndex| self.routes.get(index.0).map(|route| route.path.segments.len());
         claimants.first().and_then(depth) >= depth(&index)
     }
+}
+
+/// The segments that a look-up can tell apart: beyond the deepest pattern it matters only whether
+/// there are more, and a client can send thousands.
+fn decoded<'s>(segments: impl Iterator<Item = Segment<'s>>) -> Vec<Cow<'s, str>> {
+    segments.take(MOST_SEGMENTS + 2).map(|segment| segment.decoded()).collect()
 }
 
 fn has_upper_case(path: &str) -> bool {
