@@ -51,11 +51,12 @@ pub fn decide<'a>(
         Ok(route) => route,
         Err(none) => return refused(Refusal::NoRoute(none)),
     };
-    if route.mode == Mode::Off {
-        let outcome = Ok(Permit::unjudged(route));
-        return Verdict { outcome, would: None, route: Some(route), assertion: None, once: None };
-    }
     let assertion = verify_assertion(request, &asked, snapshot, now);
+    if route.mode == Mode::Off {
+        // Nobody is refused, but the decision keeps the edge's id, and the application the client's address.
+        let outcome = Ok(Permit::unjudged(route));
+        return Verdict { outcome, would: None, route: Some(route), assertion: assertion.ok(), once: None };
+    }
     let judged = assertion.as_ref().map_err(Clone::clone).and_then(|assertion| {
         let once = use_up(assertion, route, asked.method, used, now)?;
         let permit = snapshot.policy.evaluate(route, assertion)?;

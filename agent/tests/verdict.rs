@@ -294,6 +294,21 @@ fn an_observing_route_passes_and_its_record_says_what_it_would_have_been() {
 }
 
 #[test]
+fn a_route_that_is_off_judges_nothing_and_still_knows_whose_request_it_is() {
+    let stage = Stage::new(10);
+    let legacy = || Asked { method: "POST", target: "/legacy/x", ..API };
+    let (_, variables) = stage.ask(&legacy().signed(&["engineering"]));
+    for (name, value) in [("reason", "not-judged"), ("subject", "alice"), ("client_ip", "ipv4 192.0.2.7")] {
+        assert_eq!(variables.get(name).map(String::as_str), Some(value), "{variables:?}");
+    }
+    assert!(!variables.contains_key("once") && !variables["decision_id"].starts_with("h-"), "{variables:?}");
+    // What doesn't hold is nobody's, and passes.
+    let (_, variables) = stage.ask(&Asked { target: "/legacy/y", ..legacy().signed(&["engineering"]) });
+    assert_eq!((variables["verdict"].as_str(), variables.get("subject")), ("allow", None));
+    assert_eq!(stage.records()[0]["id_from"], "assertion");
+}
+
+#[test]
 fn an_observing_route_lets_no_one_else_count_an_assertion() {
     let stage = Stage::new(10);
     let asked = Asked { method: "POST", target: "/beta/x", ..API }.signed(&["admins"]);

@@ -22,7 +22,7 @@ pub enum Basis {
     Granted,
     /// The rules would refuse it, the route only observes.
     Observed,
-    /// The route is off: nobody looked.
+    /// The route is off: no rule was looked at.
     Unjudged,
 }
 
