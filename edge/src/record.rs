@@ -174,7 +174,7 @@ impl Journal {
             time: Cow::Owned(time),
             tier: Tier::Edge,
             decision_id: Cow::Owned(self.id.to_string()),
-            id_from: IdSource::Assertion,
+            id_from: if self.key.is_some() { IdSource::Assertion } else { IdSource::Edge },
             verdict,
             status,
             reason: Cow::Borrowed(reason),

@@ -70,5 +70,7 @@ fn the_record_holds_what_an_operator_needs_and_no_query() {
     );
     let refused = World::new().ask(&get("//x?token=secret"));
     assert_eq!(refused.record["path"], "//x");
+    // No assertion carries this id.
+    assert_eq!(refused.record["id_from"], "edge");
     assert!(!refused.record.to_string().contains("secret"));
 }
