@@ -309,6 +309,19 @@ mod tests {
     }
 
     #[test]
+    fn haproxys_table_remembers_longer_than_any_agent_accepts() {
+        let widest = "[assertion]\nmax_lifetime_seconds = 60\nclock_skew_seconds = 60";
+        let settings = read(&GOOD.replace("[assertion]", widest), &[]).unwrap();
+        let tables: Vec<u64> = include_str!("../../haproxy/countersign-backend.cfg")
+            .split_whitespace()
+            .skip_while(|word| *word != "stick-table")
+            .filter_map(|word| word.strip_suffix('s')?.parse().ok())
+            .collect();
+        assert!(!tables.is_empty());
+        assert!(tables.iter().all(|expire| *expire > settings.assertion.acceptance_window()), "{tables:?}");
+    }
+
+    #[test]
     fn the_environment_overrides_the_file() {
         let variables = [
             ("COUNTERSIGN__ASSERTION__AUDIENCE", "us-2"),
