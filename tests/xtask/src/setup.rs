@@ -3,6 +3,7 @@
 mod cargo_deny;
 mod haproxy;
 mod linker;
+mod load;
 mod viceroy;
 mod wasm;
 
@@ -32,6 +33,13 @@ pub(crate) fn for_the_stage() -> Result<(), Fault> {
     wasm::bring()?;
     haproxy::bring_the_systems()?;
     viceroy::bring()
+}
+
+/// What the benches need that start HAProxy.
+pub(crate) fn for_the_bench() -> Result<(), Fault> {
+    linker::check()?;
+    haproxy::bring_the_systems()?;
+    load::bring()
 }
 
 /// What compiling for the edge needs.

@@ -99,7 +99,8 @@ fn has_debootstrap() -> bool {
     shell::has("debootstrap") || Path::new("/usr/sbin/debootstrap").exists()
 }
 
-fn install(package: &str) -> Result<(), Fault> {
+/// Installs a package of the system.
+pub(super) fn install(package: &str) -> Result<(), Fault> {
     let missing = || Fault::Missing {
         what: format!("`{package}`"),
         remedy: format!("sudo apt-get install --yes --no-install-recommends {package}"),
