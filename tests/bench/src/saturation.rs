@@ -73,7 +73,7 @@ struct Plan {
     calm: Duration,
 }
 
-/// Measures; takes seven minutes, quickly half a minute.
+/// Measures; takes ten minutes, quickly half a minute.
 pub(crate) fn run(pace: Pace) -> Result<Report, SaturationError> {
     let plan = match pace {
         Pace::Full => Plan { rounds: 7, saturated: Duration::from_secs(5), calm: Duration::from_secs(4) },
