@@ -135,13 +135,18 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that was just accepted; frames beyond `limit` are refused.
+    /// A connection that was just accepted; frames beyond `limit` are refused, pipelining is agreed to.
     pub const fn new(limit: MaxFrameSize) -> Self {
+        Self::agreeing_to(Pipelining::Agreed, limit)
+    }
+
+    /// The same, agreeing to pipelining or not.
+    pub const fn agreeing_to(pipelining: Pipelining, limit: MaxFrameSize) -> Self {
         Self {
             input: Input::new(limit),
             phase: Phase::Hello,
             admission: Admission::Open,
-            agreement: Agreement { max_frame_size: limit, pipelining: Pipelining::Off },
+            agreement: Agreement { max_frame_size: limit, pipelining },
             unanswered: 0,
         }
     }
@@ -290,7 +295,10 @@ fn greet(
     out: &mut BytesMut,
 ) -> Result<Event<'static>, HelloError> {
     let hello = HaproxyHello::from_frame(frame)?;
-    let agreed = hello.negotiate(agreement.max_frame_size)?;
+    let mut agreed = hello.negotiate(agreement.max_frame_size)?;
+    if agreement.pipelining == Pipelining::Off {
+        agreed.pipelining = Pipelining::Off;
+    }
     if let Admission::Refuse(status) = admission {
         close(status, "not ready", phase, out);
         *phase = Phase::Closed;

@@ -1,6 +1,6 @@
 //! Bounds of a server; whatever arrives from a connection stays within them.
 
-use crate::spop::MaxFrameSize;
+use crate::spop::{MaxFrameSize, Pipelining};
 use std::time::Duration;
 
 /// Permissions of a Unix socket file, as in `chmod`.
@@ -28,6 +28,12 @@ pub struct Limits {
     pub max_unsent: usize,
     /// Time after the shutdown signal in which NOTIFY frames are still answered.
     pub drain: Duration,
+    /// Longest time between two of HAProxy's health checks (`inter`): a drain stops listening right after one,
+    /// since HAProxy before 3.1 may cut what is in flight when the next one fails.
+    pub check_interval: Duration,
+    /// May HAProxy send a NOTIFY before the one ahead was answered? Where it may not, it opens a connection
+    /// for each request under way, and a drain costs no request: none can be on its way when leave is taken.
+    pub pipelining: Pipelining,
     /// Permissions of Unix socket files.
     pub unix_mode: SocketMode,
 }
@@ -47,6 +53,8 @@ impl Limits {
     pub const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
     /// Several hundred usual ACKs.
     pub const MAX_UNSENT: usize = 64 * 1024;
+    /// HAProxy checks every two seconds by default.
+    pub const CHECK_INTERVAL: Duration = Duration::from_millis(2200);
     /// Two of HAProxy's default health check intervals, so that it has noticed.
     pub const DRAIN: Duration = Duration::from_secs(4);
     /// Owner and group may connect.
@@ -65,6 +73,8 @@ impl Default for Limits {
             write_timeout: Self::WRITE_TIMEOUT,
             max_unsent: Self::MAX_UNSENT,
             drain: Self::DRAIN,
+            check_interval: Self::CHECK_INTERVAL,
+            pipelining: Pipelining::Agreed,
             unix_mode: Self::UNIX_MODE,
         }
     }

@@ -6,7 +6,6 @@ use super::socket::Socket;
 use super::{Address, Agent, SocketMode};
 use crate::spop::{Disconnect, Sender, Status};
 use bytes::BytesMut;
-use futures_util::FutureExt;
 use socket2::{Domain, SockAddr, Type};
 use std::fs;
 use std::io;
@@ -16,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -26,6 +25,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Pause after a failed accept: file descriptors do not come back faster for asking more often.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time between the end of a socket file and that of its socket, for whoever had just found the file.
+const LAST_CALL: Duration = Duration::from_millis(20);
 
 /// Time past all other bounds that a connection has to end before it is cut.
 const CUT_AFTER: Duration = Duration::from_secs(1);
@@ -84,7 +86,8 @@ impl Listener {
         &self.address
     }
 
-    /// Accepts until the drain begins, then waits for its connections; gives how many had to be cut.
+    /// Accepts until the drain begins and HAProxy has checked once more, then waits for its connections;
+    /// gives how many had to be cut.
     pub(super) async fn accept<A: Agent>(mut self, shared: Arc<Shared<A>>, mut drain: DrainSignal) -> usize {
         let mut sessions = JoinSet::new();
         let drain_until = loop {
@@ -92,22 +95,36 @@ impl Listener {
                 biased;
                 until = drain.begins() => break until,
                 Some(ended) = sessions.join_next(), if !sessions.is_empty() => report(ended),
-                accepted = self.socket.accept() => match accepted {
-                    Ok(socket) => serve(&shared, &mut sessions, &drain, socket),
-                    Err(error) => {
-                        shared.counters.accept_errors.count();
-                        tracing::warn!(address = %self.address, %error, "cannot accept a connection");
-                        if !is_of_the_peer(&error) {
-                            sleep(ACCEPT_PAUSE).await;
-                        }
-                    }
-                },
+                accepted = self.socket.accept() => self.take(accepted, &shared, &mut sessions, &drain).await,
             }
         };
+        let asked = shared.counters.notifies.get();
+        let checked = shared.checked.notified();
+        let unchecked = sleep_until(drain_until.min(Instant::now() + shared.limits.check_interval));
+        tokio::pin!(checked, unchecked);
+        loop {
+            // Nobody asks anything: nobody is hurt.
+            if sessions.is_empty() && shared.counters.notifies.get() == asked {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = &mut checked => break,
+                () = &mut unchecked => break,
+                Some(ended) = sessions.join_next(), if !sessions.is_empty() => report(ended),
+                accepted = self.socket.accept() => self.take(accepted, &shared, &mut sessions, &drain).await,
+            }
+        }
         // First the file, so that nobody new comes; then those who came already, whom a close would reset.
         self.file = None;
-        while let Some(Ok(socket)) = self.socket.accept().now_or_never() {
-            serve(&shared, &mut sessions, &drain, socket);
+        let last_call = sleep(LAST_CALL);
+        tokio::pin!(last_call);
+        loop {
+            tokio::select! {
+                biased;
+                accepted = self.socket.accept() => self.take(accepted, &shared, &mut sessions, &drain).await,
+                () = &mut last_call => break,
+            }
         }
         drop(self);
         let limits = &shared.limits;
@@ -118,6 +135,25 @@ impl Listener {
         let cut = sessions.len();
         sessions.shutdown().await;
         cut
+    }
+
+    async fn take<A: Agent>(
+        &self,
+        accepted: io::Result<Socket>,
+        shared: &Arc<Shared<A>>,
+        sessions: &mut JoinSet<()>,
+        drain: &DrainSignal,
+    ) {
+        match accepted {
+            Ok(socket) => serve(shared, sessions, drain, socket),
+            Err(error) => {
+                shared.counters.accept_errors.count();
+                tracing::warn!(address = %self.address, %error, "cannot accept a connection");
+                if !is_of_the_peer(&error) {
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
     }
 }
 

@@ -89,7 +89,9 @@ impl<A: Agent> Server<A> {
         }
         let counters = Arc::new(Counters::default());
         let slots = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { listeners, shared: Arc::new(Shared { agent, limits, readiness, counters, slots }) })
+        let checked = tokio::sync::Notify::new();
+        let shared = Arc::new(Shared { agent, limits, readiness, counters, slots, checked });
+        Ok(Self { listeners, shared })
     }
 
     /// The addresses as bound: a TCP port of 0 is replaced by the real one.
@@ -104,9 +106,11 @@ impl<A: Agent> Server<A> {
 
     /// Serves until `shutdown` ends, then drains.
     ///
-    /// Draining stops accepting, removes Unix socket files that are still ours, answers what is in flight and
-    /// what HAProxy still sends, and takes leave of each connection when it is quiet, at the latest after
-    /// [`Limits::drain`]. Dropping the future cuts all connections at once.
+    /// Draining takes leave of each connection together with its last answer, or when it is quiet. Meanwhile
+    /// health checks and new connections are still answered, until HAProxy has just been told once more that
+    /// all is well, or for [`Limits::check_interval`]: only then Unix socket files that are still ours go, and
+    /// nothing new is accepted, so that the connections have ended when HAProxy notices. All is over at the
+    /// latest after [`Limits::drain`]. Dropping the future cuts all connections at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let (switch, signal) = drain::drain();
         let mut acceptors = JoinSet::new();

@@ -4,7 +4,7 @@ use super::drain::DrainSignal;
 use super::later::{Later, Outcome, later};
 use super::socket::Socket;
 use super::{Agent, Answer, Counters, Limits, Readiness};
-use crate::spop::{Actions, Admission, Connection, Event, FrameId, Notify, Phase, Status};
+use crate::spop::{self, Actions, Admission, Connection, Event, FrameId, Phase, Status};
 use bytes::{Buf, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a connection must be without a frame before a drain takes leave of it. HAProxy 2.6 fails a
@@ -33,6 +33,8 @@ pub(super) struct Shared<A> {
     pub(super) readiness: Readiness,
     pub(super) counters: Arc<Counters>,
     pub(super) slots: Arc<Semaphore>,
+    /// A health check was just answered.
+    pub(super) checked: Notify,
 }
 
 pub(super) struct Session<A> {
@@ -58,8 +60,6 @@ pub(super) struct Session<A> {
 
 #[derive(Clone, Copy)]
 struct Drain {
-    /// From here on leave is taken at the first moment without work, not only when quiet.
-    hurry: Instant,
     until: Instant,
     /// `until` has passed: nothing new is taken.
     over: bool,
@@ -97,11 +97,12 @@ impl<A: Agent> Session<A> {
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let limit = shared.limits.max_frame_size;
+        let connection = Connection::agreeing_to(shared.limits.pipelining, limit);
         let now = Instant::now();
         Self {
             shared,
             socket,
-            connection: Connection::new(limit),
+            connection,
             out: BytesMut::new(),
             actions: Actions::fitting(limit),
             later: FuturesUnordered::new(),
@@ -165,10 +166,8 @@ impl<A: Agent> Session<A> {
                     timer.as_mut().reset(self.due().unwrap_or(now + self.shared.limits.idle_timeout));
                 }
                 Wake::Drain(until) => {
-                    let now = Instant::now();
-                    let hurry = now + until.saturating_duration_since(now) / 2;
-                    self.draining = Some(Drain { hurry, until, over: false });
-                    self.heard = now;
+                    self.draining = Some(Drain { until, over: false });
+                    self.heard = Instant::now();
                 }
             }
         }
@@ -192,6 +191,7 @@ impl<A: Agent> Session<A> {
     /// Handles all whole frames that were read, as far as the bounds allow.
     async fn take_events(&mut self) -> Result<(), End> {
         let mut heard = false;
+        let mut checked = false;
         while self.takes_more() {
             if self.connection.phase() == Phase::Hello {
                 let ready = self.shared.readiness.is_ready();
@@ -222,12 +222,16 @@ impl<A: Agent> Session<A> {
                         }
                     }
                     self.acknowledge(id);
+                    self.leave_with_the_answer().await;
                 }
                 Event::Ready(agreement) => {
                     counters.hellos.count();
                     self.actions = Actions::fitting(agreement.max_frame_size);
                 }
-                Event::HealthCheck => counters.health_checks.count(),
+                Event::HealthCheck => {
+                    counters.health_checks.count();
+                    checked = true;
+                }
                 Event::Disconnected(disconnect) => tracing::debug!(
                     code = disconnect.code,
                     message = %disconnect.message.escape_ascii(),
@@ -243,10 +247,17 @@ impl<A: Agent> Session<A> {
                     tracing::warn!(%error, "connection closed: the peer broke the protocol");
                 }
             }
-            self.flush().await?;
+            if self.congested() {
+                self.flush().await?;
+            }
         }
         if heard {
             self.heard = Instant::now();
+        }
+        // Answers to frames that came together leave together: HAProxy is woken once for all of them.
+        self.flush().await?;
+        if checked {
+            self.shared.checked.notify_waiters();
         }
         Ok(())
     }
@@ -270,7 +281,33 @@ impl<A: Agent> Session<A> {
             Outcome::Panicked => self.shared.counters.panics.count(),
         }
         self.acknowledge(id);
+        self.leave_with_the_answer().await;
         self.flush().await
+    }
+
+    /// While draining, takes leave behind an answer if nothing else is asked: HAProxy reads both at once,
+    /// so no request of its is on the way here when it hears that we go.
+    async fn leave_with_the_answer(&mut self) {
+        if self.draining.is_none() || !self.later.is_empty() || self.connection.phase() != Phase::Open {
+            return;
+        }
+        if self.connection.undecoded() == 0 && !self.reads_more().await {
+            self.disconnect(Status::Normal);
+        }
+    }
+
+    /// Reads what has come meanwhile, without waiting; says whether anything has.
+    async fn reads_more(&mut self) -> bool {
+        let Self { socket, connection, .. } = self;
+        let polled = poll_fn(|cx| Poll::Ready(socket.poll_read(cx, connection.read_space())));
+        match polled.await {
+            Poll::Ready(Ok(length)) if length > 0 => {
+                self.connection.filled(length);
+                true
+            }
+            // The end or a failure shows again when the last word is written.
+            _ => false,
+        }
     }
 
     /// Writes as much as the socket takes without waiting; the rest stays in the output.
@@ -362,7 +399,7 @@ impl<A: Agent> Session<A> {
     fn leave(&self) -> Option<Instant> {
         let drain = self.draining?;
         match (self.is_at_rest(), self.connection.undecoded()) {
-            (true, 0) => Some(drain.hurry.min(self.heard + DRAIN_QUIET)),
+            (true, 0) => Some(drain.until.min(self.heard + DRAIN_QUIET)),
             (true, _) => Some(drain.until),
             (false, _) if drain.over => None,
             (false, _) => Some(drain.until),
@@ -403,7 +440,7 @@ impl<A: Agent> Session<A> {
 }
 
 /// Asks the agent; nothing when it panicked.
-fn ask<A: Agent>(agent: &A, notify: &Notify<'_>, actions: &mut Actions) -> Option<Answer> {
+fn ask<A: Agent>(agent: &A, notify: &spop::Notify<'_>, actions: &mut Actions) -> Option<Answer> {
     catch_unwind(AssertUnwindSafe(|| agent.notify(notify, actions))).ok()
 }
 
