@@ -72,9 +72,7 @@ fn pass(
         let claims = earlier.claims();
         journal.continues(claims.txn);
         journal.key(earlier.key());
-        if let Some(subject) = claims.sub.clone() {
-            journal.identity(&Identity { subject, groups: claims.groups.clone() });
-        }
+        note_identity(journal, claims);
         let handling = shielded(platform, &request, journal);
         let assertion = received.assertion.first().cloned().unwrap_or_default();
         let forward = forward(received, &request, &settings, handling, assertion);
@@ -108,7 +106,6 @@ fn pass(
         Identified::Somebody(identity) if route.class == Class::Private => Some(identity),
         Identified::Somebody(_) | Identified::Nobody | Identified::Unproven(_) => None,
     };
-    identity.iter().for_each(|identity| journal.identity(identity));
 
     // Forward, with our word for it.
     let (subject, groups) = identity.map(|who| (who.subject, who.groups)).unzip();
@@ -128,7 +125,7 @@ fn pass(
         pol: Some(policy.digest.clone()),
         rep: standing.generation,
     };
-    let assertion = key.signer().mint(&claims)?;
+    let (assertion, passage) = vouch(&key, claims, route, passage, journal)?;
     journal.key(key.signer().id());
     let forward = forward(received, &request, &settings, Handling::of(route), assertion.into_bytes());
     Ok((passage, send(platform, &forward)?))
@@ -175,6 +172,46 @@ fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Resul
             Ok(Passage::Observed)
         }
         (Mode::Enforce, Err(refusal)) => Err(refusal),
+    }
+}
+
+/// Signs what is vouched for. Where nothing is enforced, somebody who doesn't fit into an assertion
+/// becomes nobody: never a part of their groups.
+fn vouch(
+    key: &SigningKey,
+    claims: Claims,
+    route: &Route,
+    passage: Passage,
+    journal: &mut Journal,
+) -> Result<(String, Passage), Refusal> {
+    let refusal = match key.signer().mint(&claims) {
+        Ok(assertion) => {
+            note_identity(journal, &claims);
+            return Ok((assertion, passage));
+        }
+        Err(fault) => Refusal::from(fault),
+    };
+    let passage = match route.mode {
+        Mode::Enforce => {
+            note_identity(journal, &claims);
+            return Err(refusal);
+        }
+        Mode::Observe => {
+            journal.would(refusal);
+            Passage::Observed
+        }
+        Mode::Off => {
+            journal.detail(format!("nobody is vouched for: {refusal}"));
+            passage
+        }
+    };
+    let nobody = Claims { sub: None, groups: Vec::new(), ..claims };
+    Ok((key.signer().mint(&nobody)?, passage))
+}
+
+fn note_identity(journal: &mut Journal, claims: &Claims) {
+    if let Some(subject) = claims.sub.clone() {
+        journal.identity(&Identity { subject, groups: claims.groups.clone() });
     }
 }
 

@@ -44,6 +44,25 @@ fn a_route_that_is_off_is_not_judged() {
     world.ask(&get("/old/x").bearer("x")).passed("not-judged");
 }
 
+/// Nobody is vouched for rather than half of somebody, and the request passes.
+#[test]
+fn somebody_too_large_to_vouch_for_passes_where_nothing_is_enforced() {
+    let names: Vec<String> = (0..65).map(|n| format!("group-{n}")).collect();
+    let groups: Vec<&str> = names.iter().map(String::as_str).collect();
+    let world = World::with_policy(&crate::world::routes(), &groups);
+    let token = token(Algorithm::EdDSA).claim("groups", names.clone().into()).make();
+    for (target, reason) in [("/beta/x", "observed"), ("/old/x", "not-judged")] {
+        let seen = world.ask(&get(target).bearer(&token));
+        let claims = seen.passed(reason).claims();
+        assert!(claims.get("sub").is_none() && claims.get("groups").is_none(), "{claims}");
+        assert_eq!(seen.record.get("subject"), None);
+        let said =
+            if reason == "observed" { &seen.record["would"]["detail"] } else { &seen.record["detail"] };
+        assert!(said.as_str().is_some_and(|said| said.contains("65 groups")), "{}", seen.record);
+    }
+    world.ask(&get("/api/x").bearer(&token)).refused(403, "identity-too-large");
+}
+
 /// An application that reads its own token or cookie goes on doing so until its route is enforced.
 #[test]
 fn credentials_end_at_the_edge_only_where_the_route_is_enforced() {
