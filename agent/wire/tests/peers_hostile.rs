@@ -4,9 +4,9 @@
 
 use bytes::BytesMut;
 use haproxy_wire::peers::{
-    Complaint, DataType, DecodeError, Definition, Event, Expected, HelloError, Item, Key, KeyLength, KeyType,
+    Complaint, DataType, DecodeError, Definition, Event, Expected, Item, Key, KeyLength, KeyType,
     MaxMessageSize, Message, Parameters, PeerName, Phase, Schema, ServerKey, Session, SessionError,
-    SessionId, Settings, Skip, Status, TableId, Unreadable, Version,
+    SessionId, Settings, Skip, TableId, Unreadable,
 };
 use haproxy_wire::varint;
 use std::time::{Duration, Instant};
@@ -71,6 +71,9 @@ fn too_large(item: Item, length: u64, limit: usize) -> SessionError {
 const PROTOCOL: &[u8] = &[1, 0];
 const SIZE: &[u8] = &[1, 1];
 
+/// Its name, what comes before, the bytes, the error, and what the peer is told.
+type Fatal<'a> = (&'a str, Vec<u8>, Vec<u8>, SessionError, &'a [u8]);
+
 /// A table of strings of at most 4 bytes with a server's number and key.
 fn sticky() -> Vec<u8> {
     let mut rest = vec![6, 5];
@@ -98,7 +101,7 @@ fn what_ends_a_session() {
         body.resize(body.len() + 300, b'n');
         body
     };
-    let table: Vec<(&str, Vec<u8>, Vec<u8>, SessionError, &[u8])> = vec![
+    let table: Vec<Fatal<'_>> = vec![
         ("reserved class", vec![], vec![255, 0], invalid(0, Expected::MessageClass), PROTOCOL),
         (
             "length past 64 bits",
@@ -419,90 +422,6 @@ fn the_dictionary_is_not_trusted_after_a_skip() {
     assert_eq!(seen, ["unknown 1", "a", "a", "unknown 1", "absent"]);
 }
 
-#[test]
-fn handshakes() {
-    let now = Instant::now();
-    let answer = |bytes: &[u8]| {
-        let (mut session, mut out) = (Session::accept(SessionId(1), settings(), now), BytesMut::new());
-        let step = session.next_event(bytes, now, &mut out);
-        let Some(Event::Failed(error)) = step.event else { panic!("{:?}", step.event) };
-        (error, String::from_utf8(out.to_vec()).unwrap())
-    };
-    let invalid = |offset, expected| -> SessionError {
-        HelloError::Decode(DecodeError::Invalid { offset, expected }).into()
-    };
-    let version = |major, minor| SessionError::Hello(HelloError::Version(Version { major, minor }));
-    let line = |limit| -> SessionError {
-        HelloError::Decode(DecodeError::TooLarge { item: Item::Line, length: 1000, limit }).into()
-    };
-    let long = |prefix: &str| format!("{prefix}{}", "x".repeat(1000)).into_bytes();
-    let table: Vec<(Vec<u8>, SessionError, Status)> = vec![
-        (b"GET / HTTP/1.1\r\n".to_vec(), invalid(0, Expected::Protocol), Status::ProtocolError),
-        (b"HAProxyX".to_vec(), invalid(7, Expected::Protocol), Status::ProtocolError),
-        (b"HAProxyS2.1\n".to_vec(), invalid(8, Expected::Protocol), Status::ProtocolError),
-        (b"\x16\x03\x01\x02\x00\x01".to_vec(), invalid(0, Expected::Protocol), Status::ProtocolError),
-        (b"HAProxyS 2\n".to_vec(), invalid(9, Expected::Version), Status::ProtocolError),
-        (b"HAProxyS 2.1.0\n".to_vec(), invalid(9, Expected::Version), Status::ProtocolError),
-        (b"HAProxyS 99999999999.1\n".to_vec(), invalid(9, Expected::Version), Status::ProtocolError),
-        (b"HAProxyS 2.+1\n".to_vec(), invalid(9, Expected::Version), Status::ProtocolError),
-        (b"HAProxyS 2.0\n".to_vec(), version(2, 0), Status::BadVersion),
-        (b"HAProxyS 2.2\n".to_vec(), version(2, 2), Status::BadVersion),
-        (b"HAProxyS 3.1\nno name".to_vec(), version(3, 1), Status::BadVersion),
-        (b"HAProxyS 2.1\n\nthem 1 1\n".to_vec(), invalid(13, Expected::PeerName), Status::ProtocolError),
-        (b"HAProxyS 2.1\n\xff\nthem 1 1\n".to_vec(), invalid(13, Expected::PeerName), Status::ProtocolError),
-        (b"HAProxyS 2.1\nus\n 1 1\n".to_vec(), invalid(16, Expected::PeerName), Status::ProtocolError),
-        (b"HAProxyS 2.1\nus\nthem\n".to_vec(), invalid(20, Expected::ProcessNumber), Status::ProtocolError),
-        (b"HAProxyS 2.1\nus\nthem 1\n".to_vec(), invalid(20, Expected::ProcessNumber), Status::ProtocolError),
-        (
-            b"HAProxyS 2.1\nus\nthem 1 -1\n".to_vec(),
-            invalid(20, Expected::ProcessNumber),
-            Status::ProtocolError,
-        ),
-        (b"HAProxyS 2.1\nus\nthem 1 1 1\n".to_vec(), invalid(20, Expected::LineEnd), Status::ProtocolError),
-        (b"HAProxyS 2.1\nother\nthem 1 1\n".to_vec(), SessionError::NotForUs, Status::LocalNameMismatch),
-    ];
-    for (bytes, error, status) in table {
-        let name = String::from_utf8_lossy(&bytes).into_owned();
-        assert_eq!(answer(&bytes), (error, format!("{}\n", status.code())), "{name:?}");
-    }
-    for bytes in [long("HAProxyS "), long("HAProxyS 2.1\n"), long("HAProxyS 2.1\nus\n")] {
-        let (error, told) = answer(&bytes);
-        let SessionError::Hello(HelloError::Decode(DecodeError::TooLarge { item, limit, .. })) = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!((item, limit, &*told), (Item::Line, 279, "501\n"), "{:?}", line(limit));
-    }
-}
-
-#[test]
-fn answers_to_our_hello() {
-    let now = Instant::now();
-    for (bytes, expected) in [
-        (&b"200\n"[..], "Some(Open)"),
-        (b"200\r\n", "Some(Open)"),
-        (b"300\n", "Some(Refused(TryAgain))"),
-        (b"502\n", "Some(Refused(BadVersion))"),
-        (b"20", "None"),
-    ] {
-        let mut out = BytesMut::new();
-        let peer = PeerName::new("them").unwrap();
-        let mut session = Session::connect(SessionId(1), settings(), peer, now, &mut out);
-        assert_eq!(out[..], b"HAProxyS 2.1\nthem\nus 1 1\n"[..]);
-        let step = session.next_event(bytes, now, &mut out);
-        assert_eq!(format!("{:?}", step.event), expected);
-    }
-    for bytes in [&b"201\n"[..], b"2000\n", b"-200\n", b"\n", b"HTTP/1.1 400 Bad Request\r\n", b"20\n"] {
-        let mut out = BytesMut::new();
-        let peer = PeerName::new("them").unwrap();
-        let mut session = Session::connect(SessionId(1), settings(), peer, now, &mut out);
-        let before = out.clone();
-        let step = session.next_event(bytes, now, &mut out);
-        assert!(matches!(step.event, Some(Event::Failed(SessionError::Decode(_)))), "{:?}", step.event);
-        assert_eq!((session.phase(), out), (Phase::Closed, before));
-    }
-}
-
-/// Sessions of two peers that were broken by their peers leave others alone, and a complaint ends one.
 #[test]
 fn a_complaint_ends_the_session_without_an_answer() {
     let now = Instant::now();
