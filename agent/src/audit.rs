@@ -1,6 +1,5 @@
 //! Decision records: what was decided, one line of JSON each.
 
-mod line;
 mod record;
 mod sink;
 
