@@ -39,7 +39,11 @@ fn mistakes_are_told_with_what_was_expected() {
         ("/issuers/0/jwks_uri", json!("http:///x"), "not a URL of a key set"),
         ("/issuers/0/jwks_uri", json!("http://a b"), "not a URL of a key set"),
         ("/issuers/0/refetch_cooldown_seconds", json!(0), "expected at least 1"),
-        ("/issuers", json!([settings()["issuers"][0], settings()["issuers"][0]]), "stands there twice"),
+        (
+            "/issuers",
+            json!([settings()["issuers"][0], settings()["issuers"][0]]),
+            "has 2 items, expected at most one",
+        ),
     ] {
         let said = change(path, value);
         assert!(said.contains(told), "{path}: {said}");
