@@ -40,30 +40,15 @@ pub struct Spop {
     /// Addresses to listen on: `unix:/path` or `tcp:127.0.0.1:9301`.
     #[serde(deserialize_with = "addresses")]
     pub listen: Vec<Address>,
-    /// Longest time for a verdict, in milliseconds; below HAProxy's `timeout processing`.
-    #[serde(default = "Spop::deadline_ms")]
-    pub deadline_ms: u64,
     /// Largest frame, in bytes; HAProxy's `max-frame-size` may make it smaller.
     #[serde(default = "Spop::max_frame_bytes")]
     pub max_frame_bytes: u32,
-    /// Verdicts under way on one connection.
-    #[serde(default = "Spop::max_in_flight")]
-    pub max_in_flight: usize,
 }
 
 impl Spop {
-    /// Leaves HAProxy 50 ms of the shipped `timeout processing` of 250 ms.
-    const fn deadline_ms() -> u64 {
-        200
-    }
-
     /// `tune.bufsize` of HAProxy, which no frame can pass.
     const fn max_frame_bytes() -> u32 {
         16_384
-    }
-
-    const fn max_in_flight() -> usize {
-        1024
     }
 }
 
@@ -199,14 +184,8 @@ impl Settings {
         if spop.listen.is_empty() {
             return refuse("spop.listen", "empty".to_owned(), "at least one address");
         }
-        if spop.deadline_ms == 0 || spop.deadline_ms > 60_000 {
-            return refuse("spop.deadline_ms", spop.deadline_ms.to_string(), "1 to 60000");
-        }
         if !(256..=1 << 24).contains(&spop.max_frame_bytes) {
             return refuse("spop.max_frame_bytes", spop.max_frame_bytes.to_string(), "256 to 16777216");
-        }
-        if spop.max_in_flight == 0 {
-            return refuse("spop.max_in_flight", "0".to_owned(), "at least 1");
         }
         // The contract's bounds: a longer life is a longer time to replay in.
         if !(1..=60).contains(&assertion.max_lifetime_seconds) {
@@ -302,7 +281,7 @@ mod tests {
     #[test]
     fn defaults_fill_what_is_left_out() {
         let settings = read(GOOD, &[]).unwrap();
-        assert_eq!(settings.spop.deadline_ms, 200);
+        assert_eq!(settings.spop.max_frame_bytes, 16_384);
         assert_eq!(settings.assertion.acceptance_window(), 71);
         assert_eq!(settings.records.file, Path::new("-"));
         assert!(settings.policy.file.is_absolute() && settings.policy.file.ends_with("policy.toml"));
@@ -326,13 +305,13 @@ mod tests {
         let variables = [
             ("COUNTERSIGN__ASSERTION__AUDIENCE", "us-2"),
             ("COUNTERSIGN__SPOP__LISTEN", "unix:/tmp/x.sock,tcp:127.0.0.1:9301"),
-            ("COUNTERSIGN__SPOP__DEADLINE_MS", "150"),
+            ("COUNTERSIGN__SPOP__MAX_FRAME_BYTES", "8192"),
             ("COUNTERSIGN_BIND", "not ours: one underscore"),
         ];
         let settings = read(GOOD, &variables).unwrap();
         assert_eq!(settings.assertion.audience.as_str(), "us-2");
         assert_eq!(settings.spop.listen.len(), 2);
-        assert_eq!(settings.spop.deadline_ms, 150);
+        assert_eq!(settings.spop.max_frame_bytes, 8192);
     }
 
     #[test]

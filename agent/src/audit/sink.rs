@@ -11,7 +11,6 @@ use std::time::Duration;
 use countersign_contract::record::DecisionRecord;
 use thiserror::Error;
 
-
 /// Bytes that may wait to be written: about ten thousand records. Past that, records are counted
 /// as lost, and the next line that is written says how many.
 const MOST_WAITING: usize = 8 << 20;

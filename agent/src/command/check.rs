@@ -35,6 +35,8 @@ impl Check {
                 return Err(Failure::Said);
             }
         };
+        // It has to fit into the edge's store as well.
+        snapshot.policy.for_edge().to_items()?;
         let routes = snapshot.policy.routes().routes();
         let mut out = io::stdout().lock();
         writeln!(

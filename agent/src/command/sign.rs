@@ -50,7 +50,7 @@ pub(super) struct Sign {
     #[arg(long, default_value = "127.0.0.1")]
     ip: IpAddr,
     /// How long it lives, in seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
     lifetime: u64,
 }
 

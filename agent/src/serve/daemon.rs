@@ -1,9 +1,9 @@
 //! Starting, reloading and stopping.
 
 use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use haproxy_wire::spop::MaxFrameSize;
 use haproxy_wire::spop::server::{Address, BindError, Limits, Readiness, Server};
@@ -71,9 +71,13 @@ async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
     let window = settings.assertion.acceptance_window();
     let used = ReplayLog::new(settings.replay.capacity, window, now().seconds());
     let verdicts = Arc::new(Verdicts::new(Arc::clone(&snapshot), used, Arc::clone(&records)));
+    for address in settings.spop.listen.iter().filter(|address| !is_local(address)) {
+        tracing::warn!(%address, "SPOP has no authentication: whoever reaches this address can ask for verdicts");
+    }
     let server = Server::bind(&settings.spop.listen, verdicts, limits(&settings), Readiness::ready()).await?;
     let addresses: Vec<_> = server.addresses().iter().map(Address::to_string).collect();
     tracing::info!(listen = addresses.join(","), routes, %policy, "ready");
+    tell_service_manager();
     let reloads = tokio::spawn(reload_at(hangup, file.to_owned(), window, snapshot, records));
     let drained = server.run(first_of(terminate, interrupt)).await;
     reloads.abort();
@@ -84,9 +88,24 @@ async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
 fn limits(settings: &Settings) -> Limits {
     Limits {
         max_frame_size: MaxFrameSize::new(settings.spop.max_frame_bytes).unwrap_or(MaxFrameSize::DEFAULT),
-        max_in_flight: settings.spop.max_in_flight,
-        notify_deadline: Duration::from_millis(settings.spop.deadline_ms),
         ..Limits::default()
+    }
+}
+
+const fn is_local(address: &Address) -> bool {
+    match address {
+        Address::Unix(_) => true,
+        Address::Tcp(address) => address.ip().is_loopback(),
+    }
+}
+
+/// Says `READY=1` where a service manager asks for it (sd_notify(3)), so that a rolling restart
+/// stops the second agent only when the first is back.
+fn tell_service_manager() {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let told = UnixDatagram::unbound().and_then(|from| from.send_to(b"READY=1", &socket));
+    if let Err(error) = told {
+        tracing::warn!(%error, "the service manager can't be told that the agent is ready");
     }
 }
 
