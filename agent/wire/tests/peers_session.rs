@@ -4,9 +4,9 @@
 
 use bytes::{Buf, BytesMut};
 use haproxy_wire::peers::{
-    Claim, Completeness, Control, DataType, Elements, Event, Key, KeyLength, KeyType, Leave, Lesson,
-    Lifetime, LocalTable, Message, News, Parameters, PeerName, Period, Phase, Rate, Receipt, Schema, Seats,
-    ServerKey, Session, SessionError, SessionId, Settings, TeachError, UpdateId, Value,
+    AskError, Claim, Completeness, Control, DataType, Elements, Event, Key, KeyLength, KeyType, Leave,
+    Lesson, Lifetime, LocalTable, Message, News, Parameters, PeerName, Period, Phase, Rate, Receipt, Schema,
+    Seats, ServerKey, Session, SessionError, SessionId, Settings, TeachError, UpdateId, Value,
 };
 use std::time::{Duration, Instant};
 
@@ -202,16 +202,19 @@ fn a_lesson_is_confirmed_once_all_of_it_was_taken() {
 
     let (words, receipts) = drain(&mut b, now, &mut a.input);
     assert_eq!(words[3], "ResyncEnded(Finished)");
-    assert!(!b.session.resync_pending() && a.input.is_empty());
+    assert!(b.session.resync_pending() && a.input.is_empty());
     b.session.taken(receipts[0]).unwrap();
     b.session.flush(now, &mut a.input);
     assert_eq!(drain(&mut a, now, &mut b.input).0, ["acknowledged 1"]);
+    assert_eq!(b.session.request_resync(now, &mut a.input), Err(AskError::Pending));
     b.session.taken(receipts[1]).unwrap();
     b.session.flush(now, &mut a.input);
+    assert!(!b.session.resync_pending());
     assert_eq!(drain(&mut a, now, &mut b.input).0, ["acknowledged 2", "ResyncConfirmed"]);
 
     // A lesson of nothing is confirmed at once.
     b.session.request_resync(now, &mut a.input).unwrap();
+    assert_eq!(b.session.request_resync(now, &mut a.input), Err(AskError::Pending));
     drain(&mut a, now, &mut b.input);
     a.session.end_lesson(Completeness::Partial, now, &mut b.input).unwrap();
     assert_eq!(drain(&mut b, now, &mut a.input).0, ["ResyncEnded(Partial)"]);

@@ -39,7 +39,7 @@ pub use hello::{BadPeerName, Hello, MAX_PEER_NAME, PeerName};
 pub use key::{Key, KeyLength, KeyType, MAX_KEY};
 pub use learn::{ForeignReceipt, News, Receipt, RemoteTable};
 pub use message::{Ack, Complaint, Control, MaxMessageSize, Message, Update};
-pub use phase::{NotAsked, NotNow, Phase, Refusal};
+pub use phase::{AskError, NotAsked, NotNow, Phase, Refusal};
 pub use schema::{BadParameters, Columns, DATA_TYPES, Elements, MAX_ELEMENTS, Parameters, Period, Schema};
 pub use seats::{Claim, Leave, RECONNECT, Seats};
 pub use session::{Session, Step};

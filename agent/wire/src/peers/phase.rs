@@ -58,3 +58,14 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("peer did not ask for a lesson, or it ended already")]
 pub struct NotAsked;
+
+/// Why everything was not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The session is not open.
+    #[error("session is {0}: expected an open one")]
+    NotOpen(Phase),
+    /// A lesson is not over, or not all of it was taken.
+    #[error("a lesson is under way: expected it to be over and taken first")]
+    Pending,
+}

@@ -6,7 +6,7 @@ use super::event::{Completeness, Event, Lifetime, Received, SessionError, Skip};
 use super::hello::{Hello, PeerName};
 use super::learn::{Counted, ForeignReceipt, News, Receipt, RemoteTable, RemoteTables};
 use super::message::{Complaint, Control, Message, Update};
-use super::phase::{NotAsked, NotNow, Phase, Refusal};
+use super::phase::{AskError, NotAsked, NotNow, Phase, Refusal};
 use super::schema::Schema;
 use super::settings::{SessionId, Settings};
 use super::status::Status;
@@ -243,18 +243,25 @@ impl Session {
 
     /// Asks the peer for everything that it holds. After [`Completeness::Partial`] ask again some seconds
     /// later: HAProxy answers so as long as it is not in sync itself.
-    pub fn request_resync(&mut self, now: Instant, out: &mut BytesMut) -> Result<(), NotNow> {
+    ///
+    /// One lesson at a time: the peer could not tell whether a confirmation that follows the request is that
+    /// of the lesson before.
+    pub fn request_resync(&mut self, now: Instant, out: &mut BytesMut) -> Result<(), AskError> {
         if self.phase != Phase::Open {
-            return Err(NotNow(self.phase));
+            return Err(AskError::NotOpen(self.phase));
+        }
+        self.flush(now, out);
+        if self.asked || self.confirms > 0 {
+            return Err(AskError::Pending);
         }
         Control::ResyncRequest.encode(out);
         (self.asked, self.last_sent) = (true, now);
         Ok(())
     }
 
-    /// Was everything asked for, and did the lesson not end yet?
+    /// Was everything asked for, and is the lesson not over or not confirmed yet?
     pub fn resync_pending(&self) -> bool {
-        self.asked
+        self.asked || self.confirms > 0
     }
 
     /// Offers a table to teach from; it is announced with its first entry.
