@@ -14,6 +14,7 @@ pub mod canonical;
 pub mod client_key;
 pub mod decision_id;
 pub mod header;
+pub mod jose;
 pub mod list;
 pub mod name;
 pub mod policy;

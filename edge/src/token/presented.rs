@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use countersign_contract::jose::JoseHeader;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 
 use super::LONGEST_TOKEN;
 use super::claims::Claims;
@@ -87,10 +88,10 @@ impl Header {
         let json = URL_SAFE_NO_PAD
             .decode(encoded)
             .map_err(|e| TokenFault::MalformedHeader(format!("not base64url: {e}")))?;
-        let raw: RawHeader =
+        let raw: JoseHeader =
             serde_json::from_slice(&json).map_err(|e| TokenFault::MalformedHeader(e.to_string()))?;
-        if let Some(name) = raw.refused {
-            return Err(TokenFault::HeaderParameter(name.to_owned()));
+        if let Some(name) = raw.others.iter().find(|name| REFUSED_PARAMETERS.contains(&name.as_str())) {
+            return Err(TokenFault::HeaderParameter(name.clone()));
         }
         check_type(raw.typ.as_deref())?;
         let algorithm = match raw.alg.as_deref() {
@@ -115,50 +116,6 @@ fn check_type(typ: Option<&str>) -> Result<(), TokenFault> {
     match lower.strip_prefix("application/").unwrap_or(&lower) {
         "jwt" | "at+jwt" => Ok(()),
         _ => Err(TokenFault::WrongType(shorten(typ))),
-    }
-}
-
-/// The members of a JOSE header that are read, and the first one that is refused.
-#[derive(Default)]
-struct RawHeader {
-    alg: Option<String>,
-    kid: Option<String>,
-    typ: Option<String>,
-    refused: Option<&'static str>,
-}
-
-impl<'de> serde::Deserialize<'de> for RawHeader {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawHeader;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object with `alg`")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-                let mut header = RawHeader::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    let member = match name.as_str() {
-                        "alg" => &mut header.alg,
-                        "kid" => &mut header.kid,
-                        "typ" => &mut header.typ,
-                        other => {
-                            let refused = REFUSED_PARAMETERS.into_iter().find(|refused| *refused == other);
-                            header.refused = header.refused.or(refused);
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    if member.replace(map.next_value()?).is_some() {
-                        return Err(A::Error::custom(format_args!("`{name}` stands there twice")));
-                    }
-                }
-                Ok(header)
-            }
-        }
-        deserializer.deserialize_map(Members)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use super::TYPE;
 use super::claims::{Claims, MOST_GROUPS, VERSION};
 use super::fault::AssertionFault;
 use super::keys::{AssertionKey, AssertionKeys};
+use crate::jose::JoseHeader;
 use crate::name::{KeyId, shown};
 
 /// The longest assertion that is read, in bytes.
@@ -102,10 +102,10 @@ impl<'a> Presented<'a> {
         let bytes = URL_SAFE_NO_PAD
             .decode(self.header)
             .map_err(|e| AssertionFault::MalformedHeader(format!("not base64url: {e}")))?;
-        let raw: RawHeader =
+        let raw: JoseHeader =
             serde_json::from_slice(&bytes).map_err(|e| AssertionFault::MalformedHeader(complaint(&e)))?;
-        if let Some(name) = raw.other {
-            return Err(AssertionFault::HeaderParameter(name));
+        if let Some(name) = raw.others.first() {
+            return Err(AssertionFault::HeaderParameter(shown(name)));
         }
         match raw.typ {
             Some(typ) if typ == TYPE => {}
@@ -194,49 +194,6 @@ fn is_base64url_or_dots(value: &[u8]) -> bool {
 struct Header {
     alg: Algorithm,
     kid: KeyId,
-}
-
-/// The members of a JOSE header that we read, and the first other one by name.
-#[derive(Default)]
-struct RawHeader {
-    alg: Option<String>,
-    kid: Option<String>,
-    typ: Option<String>,
-    other: Option<String>,
-}
-
-impl<'de> serde::Deserialize<'de> for RawHeader {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawHeader;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object with `alg`, `kid` and `typ`")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-                let mut header = RawHeader::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    let member = match name.as_str() {
-                        "alg" => &mut header.alg,
-                        "kid" => &mut header.kid,
-                        "typ" => &mut header.typ,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                            header.other.get_or_insert_with(|| shown(&name));
-                            continue;
-                        }
-                    };
-                    if member.replace(map.next_value()?).is_some() {
-                        return Err(serde::de::Error::custom(format_args!("`{name}` stands there twice")));
-                    }
-                }
-                Ok(header)
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
 }
 
 /// What is wrong with some JSON, cut short: the message repeats text of whoever sent it.
