@@ -30,6 +30,14 @@ pub struct Verdict<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Once;
 
+impl Verdict<'_> {
+    /// A refusal of what no route was found for.
+    #[must_use]
+    pub const fn without_route(refusal: Refusal) -> Self {
+        Self { outcome: Err(refusal), would: None, route: None, assertion: None, once: None }
+    }
+}
+
 /// Decides about one request.
 ///
 /// The order of checks: canonical request, route, assertion (see
@@ -41,15 +49,13 @@ pub fn decide<'a>(
     used: &ReplayLog,
     now: UnixSeconds,
 ) -> Verdict<'a> {
-    let refused =
-        |refusal| Verdict { outcome: Err(refusal), would: None, route: None, assertion: None, once: None };
     let asked = match Asked::parse(request) {
         Ok(asked) => asked,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => return Verdict::without_route(refusal),
     };
     let route = match snapshot.policy.routes().find(asked.method, &asked.authority, &asked.target) {
         Ok(route) => route,
-        Err(none) => return refused(Refusal::NoRoute(none)),
+        Err(none) => return Verdict::without_route(Refusal::NoRoute(none)),
     };
     let assertion = verify_assertion(request, &asked, snapshot, now);
     if route.mode == Mode::Off {

@@ -40,7 +40,7 @@ impl Agent for Verdicts {
         let snapshot = self.snapshot.get();
         let (request, verdict) = match Request::from_notify(notify) {
             Ok(request) => (request, decide(&request, &snapshot, &self.used, time.seconds())),
-            Err(fault) => (Request::default(), unanswerable(Refusal::Question(fault))),
+            Err(fault) => (Request::default(), Verdict::without_route(Refusal::Question(fault))),
         };
         let (id, id_from) = decision_id(&verdict, &request);
         if write(actions, &verdict, &id).is_err() {
@@ -52,10 +52,6 @@ impl Agent for Verdicts {
         self.records.write(&record_of(&verdict, &request, &snapshot, (&id, id_from), time, micros));
         Answer::Ready
     }
-}
-
-const fn unanswerable(refusal: Refusal) -> Verdict<'static> {
-    Verdict { outcome: Err(refusal), would: None, route: None, assertion: None, once: None }
 }
 
 /// Writes the variables of a verdict, `verdict` itself last: HAProxy keeps what stands before a
