@@ -26,8 +26,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from haproxy_capture import WAIT_SECONDS, free_port, read_varint, varint, wait_for_port  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
-WAIT_SECONDS = 3.0
 LEARN_SECONDS = 8.0
 QUIET_SECONDS = 0.3
 
@@ -96,33 +98,6 @@ SCALARS = [
 
 
 # --- the wire, as far as a peer must write it -------------------------------
-
-
-def varint(value):
-    """An integer: 4 bits in the first byte, then 7 a byte."""
-    if value < 240:
-        return bytes([value])
-    out = bytearray([(value & 0xFF) | 240])
-    value = (value - 240) >> 4
-    while value >= 128:
-        out.append((value & 0xFF) | 128)
-        value = (value - 128) >> 7
-    out.append(value)
-    return bytes(out)
-
-
-def read_varint(data, at):
-    """The integer at `at`, and the place after it; an IndexError if it isn't whole."""
-    value, at = data[at], at + 1
-    if value < 240:
-        return value, at
-    shift = 4
-    while True:
-        byte, at = data[at], at + 1
-        value += byte << shift
-        shift += 7
-        if byte < 128:
-            return value, at
 
 
 def control(kind):
@@ -226,12 +201,6 @@ def has(kind_class, kind):
 # --- HAProxy ----------------------------------------------------------------
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Haproxy:
     """A running HAProxy, and the socket on which its peer awaits it."""
 
@@ -282,18 +251,6 @@ class Haproxy:
         self.process.kill()
         self.process.wait()
         self.listener.close()
-
-
-def wait_for_port(process, port):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError("haproxy did not start; try it with `-c` on CONFIG of this file")
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.02)
-    raise TimeoutError("haproxy listens nowhere")
 
 
 # --- what is captured -------------------------------------------------------
@@ -409,6 +366,7 @@ def main():
     parser.add_argument("haproxy", help="the binary to run")
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="the folder to write to")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
 
     banner = subprocess.run([options.haproxy, "-v"], check=True, capture_output=True, text=True).stdout
     banner = banner.splitlines()[0].split(" - ")[0]

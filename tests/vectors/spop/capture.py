@@ -30,6 +30,9 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from haproxy_capture import WAIT_SECONDS, free_port, read_varint, varint, wait_for_port  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 SHIPPED = HERE.parents[2] / "haproxy"
 
@@ -39,7 +42,6 @@ FIN = b"\x00\x00\x00\x01"
 INT32, UINT32, STR = 2, 3, 8
 TRANSACTION = 2
 MAX_FRAME = 16380
-WAIT_SECONDS = 2.0
 
 # Sends every type that HAProxy has a way to send, and the shapes that the
 # shipped configuration doesn't use. A NULL is what an absent header gives.
@@ -95,33 +97,6 @@ backend agents
 
 
 # --- the wire, as far as an agent must write it -----------------------------
-
-
-def varint(value):
-    """SPOP's variable-length integer: 4 bits in the first byte, then 7 a byte."""
-    if value < 240:
-        return bytes([value])
-    out = bytearray([(value & 0xFF) | 240])
-    value = (value - 240) >> 4
-    while value >= 128:
-        out.append((value & 0xFF) | 128)
-        value = (value - 128) >> 7
-    out.append(value)
-    return bytes(out)
-
-
-def read_varint(data, at):
-    """The integer at `at`, and the place after it."""
-    value, at = data[at], at + 1
-    if value < 240:
-        return value, at
-    shift = 4
-    while True:
-        byte, at = data[at], at + 1
-        value += byte << shift
-        shift += 7
-        if byte < 128:
-            return value, at
 
 
 def text(value):
@@ -243,12 +218,6 @@ class Agent:
 # --- HAProxy ----------------------------------------------------------------
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def haproxy(binary, config, folder):
     """HAProxy on `config`, with an agent; gives the process, the agent and the port."""
@@ -274,18 +243,6 @@ def haproxy(binary, config, folder):
         process.kill()
         process.wait()
         agent.close()
-
-
-def wait_for_port(process, port):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError("haproxy did not start; try it with `-c` on the same file")
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.02)
-    raise TimeoutError("haproxy listens nowhere")
 
 
 def request(port, lines, address="127.0.0.1"):
@@ -406,6 +363,7 @@ def main():
     parser.add_argument("haproxy", help="the binary to run")
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="the folder to write to")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
 
     banner = subprocess.run([options.haproxy, "-v"], check=True, capture_output=True, text=True).stdout
     banner = banner.splitlines()[0].split(" - ")[0]
