@@ -3,3 +3,8 @@
 pub mod peers;
 pub mod spop;
 pub mod varint;
+
+#[cfg(feature = "server")]
+mod accept_error;
+#[cfg(feature = "server")]
+mod unix_socket;

@@ -1,11 +1,8 @@
 //! Bounds of a server; whatever arrives from a connection stays within them.
 
 use crate::spop::{MaxFrameSize, Pipelining};
+use crate::unix_socket::SocketMode;
 use std::time::Duration;
-
-/// Permissions of a Unix socket file, as in `chmod`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketMode(pub u32);
 
 /// Bounds in number, size and time.
 #[derive(Clone, Debug)]
@@ -58,7 +55,7 @@ impl Limits {
     /// Two of HAProxy's default health check intervals, so that it has noticed.
     pub const DRAIN: Duration = Duration::from_secs(4);
     /// Owner and group may connect.
-    pub const UNIX_MODE: SocketMode = SocketMode(0o660);
+    pub const UNIX_MODE: SocketMode = SocketMode::GROUP;
 }
 
 impl Default for Limits {

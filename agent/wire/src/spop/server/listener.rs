@@ -4,27 +4,16 @@ use super::drain::DrainSignal;
 use super::session::{Session, Shared};
 use super::socket::Socket;
 use super::{Address, Agent, SocketMode};
+use crate::accept_error::{ACCEPT_PAUSE, is_of_the_peer};
 use crate::spop::{Disconnect, Sender, Status};
+use crate::unix_socket::{self, SocketFile, UnixSocketError};
 use bytes::BytesMut;
-use socket2::{Domain, SockAddr, Type};
-use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
-
-/// How long an answer on an existing socket file is awaited; a full backlog counts as an answer.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Pause after a failed accept: file descriptors do not come back faster for asking more often.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// Time between the end of a socket file and that of its socket, for whoever had just found the file.
 const LAST_CALL: Duration = Duration::from_millis(20);
@@ -70,8 +59,12 @@ impl Listener {
         let io = |source| BindError::Io { address: address.clone(), source };
         match address {
             Address::Unix(path) => {
-                clear_path(path, address).await?;
-                let (socket, file) = bind_unix(path, mode).map_err(io)?;
+                let listening = unix_socket::listen(path, mode).await;
+                let (socket, file) = listening.map_err(|error| match error {
+                    UnixSocketError::InUse => BindError::InUse(address.clone()),
+                    UnixSocketError::NotASocket => BindError::NotASocket(address.clone()),
+                    UnixSocketError::Io(source) => io(source),
+                })?;
                 Ok(Self { address: address.clone(), file: Some(file), socket: ListenSocket::Unix(socket) })
             }
             Address::Tcp(wanted) => {
@@ -190,71 +183,4 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection's task ended early");
     }
-}
-
-/// Errors of one connection that ended before it was accepted; the next accept may be well.
-fn is_of_the_peer(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
-/// Makes way for a new socket file: a file that nobody answers on goes.
-async fn clear_path(path: &Path, address: &Address) -> Result<(), BindError> {
-    let io = |source| BindError::Io { address: address.clone(), source };
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(error)),
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(BindError::NotASocket(address.clone()));
-        }
-        Ok(_) => {}
-    }
-    match timeout(PROBE_TIMEOUT, UnixStream::connect(path)).await {
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Ok(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => return Err(io(error)),
-        Ok(_) | Err(_) => return Err(BindError::InUse(address.clone())),
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Binds, sets the mode, then listens, so that nobody connects before the mode holds.
-fn bind_unix(path: &Path, mode: SocketMode) -> io::Result<(UnixListener, SocketFile)> {
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile::of(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode.0))?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok((UnixListener::from_std(socket.into())?, file))
-}
-
-/// A socket file that is removed when dropped, if it is still the one we made.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), identity: identity(path)? })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Another instance may have bound a file of its own here; ours is then gone already.
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            let _gone = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Device and inode; the inode cannot be used anew while a socket is bound to it.
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }

@@ -15,9 +15,10 @@ mod readiness;
 mod session;
 mod socket;
 
+pub use crate::unix_socket::SocketMode;
 pub use address::{Address, AddressError};
 pub use counters::{Counter, Counters};
-pub use limits::{Limits, SocketMode};
+pub use limits::Limits;
 pub use listener::BindError;
 pub use readiness::Readiness;
 
