@@ -4,7 +4,8 @@
 //! Decoders borrow from the bytes they are given; an [`Entry`] is checked whole against its table's
 //! [`Schema`] before it is handed out, so reading its values cannot fail and allocates nothing. Encoders
 //! append to a buffer of the caller. [`Session`] is one session without a socket or a clock, in either role;
-//! [`Seats`] tells which session is the one with each peer.
+//! [`Seats`] tells which session is the one with each peer. With feature `server`, `net` has listeners and
+//! sessions over sockets.
 
 mod data_type;
 mod definition;
@@ -28,6 +29,9 @@ mod teach;
 mod update_id;
 mod value;
 mod version;
+
+#[cfg(feature = "server")]
+pub mod net;
 
 pub use data_type::{Arity, DataType, Shape};
 pub use definition::{Definition, MAX_TABLE_NAME, TableId, Unreadable};

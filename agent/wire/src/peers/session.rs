@@ -14,6 +14,9 @@ use super::teach::{Lesson, LocalTable, LocalTables, OfferError, TeachError};
 use bytes::BytesMut;
 use std::time::Instant;
 
+/// Longest header of a message in bytes: class, type and length.
+const MESSAGE_HEADER: usize = 12;
+
 /// What became of bytes.
 #[derive(Debug)]
 pub struct Step<'a> {
@@ -27,8 +30,8 @@ pub struct Step<'a> {
 ///
 /// Call [`next_event`](Self::next_event) with what was read until it gives no event, and
 /// [`tick`](Self::tick) when [`deadline`](Self::deadline) has come. Whatever is to be sent is appended to the
-/// buffer that the caller passes. A caller need not hold more bytes than one message of the largest size
-/// with its header of 12: as long as fewer wait, more are asked for, and more never are.
+/// buffer that the caller passes. A caller need not hold more bytes than [`max_input`](Self::max_input): as
+/// long as fewer wait, more are asked for, and more never are.
 ///
 /// ```
 /// use bytes::{Buf, BytesMut};
@@ -128,6 +131,11 @@ impl Session {
     /// The peer's name, once it is known.
     pub fn peer(&self) -> Option<&PeerName> {
         self.peer.as_ref()
+    }
+
+    /// The most unread bytes that have to be held, in bytes: one message of the largest size with its header.
+    pub fn max_input(&self) -> usize {
+        self.settings.max_message.length() + MESSAGE_HEADER
     }
 
     /// The tables that the peer announced.
