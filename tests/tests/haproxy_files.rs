@@ -2,14 +2,46 @@
 
 #![allow(clippy::unwrap_used, reason = "a file of the repository that is missing fails the test")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use countersign_contract::header::FORBIDDEN_FROM_CLIENTS;
+use countersign_tests::pieces::{HaproxyCommand, Subject};
 use regex::Regex;
 
+/// What an operator may set or leave unset, and the files read it either way.
+const OPTIONAL: [(&str, &str); 5] = [
+    ("COUNTERSIGN_PEERS", "127.0.0.1:8002"),
+    ("COUNTERSIGN_PUBLISH", "127.0.0.1:10000 ssl verify none"),
+    ("COUNTERSIGN_MESH", "127.0.0.1:8001"),
+    ("COUNTERSIGN_STATS", "/run/haproxy.sock"),
+    ("COUNTERSIGN_BIND", "127.0.0.1:8000 proto h2"),
+];
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../haproxy").join(name)
+}
+
 fn file(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../haproxy").join(name);
-    std::fs::read_to_string(path).unwrap()
+    std::fs::read_to_string(path(name)).unwrap()
+}
+
+#[test]
+fn haproxy_takes_every_combination_of_variables_without_a_warning() {
+    let haproxy = HaproxyCommand::find(Subject::from_environment().unwrap()).unwrap();
+    for combination in 0..1 << OPTIONAL.len() {
+        let set: Vec<_> = (0..).zip(OPTIONAL).filter(|(bit, _)| combination >> bit & 1 == 1).collect();
+        let mut command = haproxy.command();
+        command.args(["-c", "-dW", "-f"]).arg(path("haproxy.cfg"));
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COUNTERSIGN_"))
+        {
+            command.env_remove(name);
+        }
+        command.envs(set.iter().map(|(_, variable)| *variable));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{set:?}: {said}");
+    }
 }
 
 #[test]
