@@ -203,6 +203,7 @@ impl Journal {
             environment: environment.map(Cow::Owned),
             policy: self.policy.as_ref().map(|digest| Cow::Owned(digest.to_string())),
             edge_policy: None,
+            listed: None,
             list_generation: self.list.generation,
             list_fault: self.list.fault.as_ref().map(|fault| Cow::Owned(fault.to_string())),
             origin_status: self.origin_status,

@@ -2,12 +2,23 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
-use crate::name::Subject;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::name::{NotAName, Subject, shown};
+
+/// What stands before a subject in text, so that no subject can be taken for an address.
+const SUBJECT: &str = "subject:";
 
 /// A typed key of one client. The same client has the same key at the agent, in every HAProxy and
 /// at the edge.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// As text: `192.0.2.7`, `2001:db8:1:2::/64`, `subject:ann`. Any address of a /64 is read as that
+/// /64, an IPv4-mapped one as the IPv4 address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum ClientKey {
     /// One IPv4 address.
     Ipv4(Ipv4Addr),
@@ -56,8 +67,55 @@ impl fmt::Display for ClientKey {
                 let v6 = Ipv6Addr::from([*a, *b, *c, *d, *e, *g, *h, *i, 0, 0, 0, 0, 0, 0, 0, 0]);
                 write!(f, "{v6}/64")
             }
-            Self::Subject(subject) => write!(f, "subject {subject}"),
+            Self::Subject(subject) => write!(f, "{SUBJECT}{subject}"),
         }
+    }
+}
+
+/// Text that names no client.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotAClient {
+    /// Neither an address nor a subject.
+    #[error("`{0}` is not a client: expected an address, an IPv6 /64, or `subject:NAME`")]
+    Unknown(String),
+    /// A prefix that is not what one client has.
+    #[error("`{0}` is not one client: expected one IPv4 address, or an IPv6 prefix of /64")]
+    Prefix(String),
+    /// A subject that no assertion can name.
+    #[error(transparent)]
+    Subject(#[from] NotAName),
+}
+
+impl FromStr for ClientKey {
+    type Err = NotAClient;
+
+    fn from_str(text: &str) -> Result<Self, NotAClient> {
+        if let Some(subject) = text.strip_prefix(SUBJECT) {
+            return Ok(Self::Subject(subject.parse()?));
+        }
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let key = address.parse().map(Self::of_address).map_err(|_| NotAClient::Unknown(shown(text)))?;
+        match (&key, length) {
+            (_, None) | (Self::Ipv4(_), Some("32")) | (Self::Ipv6Network(_), Some("64")) => Ok(key),
+            _ => Err(NotAClient::Prefix(shown(text))),
+        }
+    }
+}
+
+impl TryFrom<String> for ClientKey {
+    type Error = NotAClient;
+
+    fn try_from(text: String) -> Result<Self, NotAClient> {
+        text.parse()
+    }
+}
+
+impl From<ClientKey> for String {
+    fn from(key: ClientKey) -> Self {
+        key.to_string()
     }
 }
 
@@ -76,6 +134,31 @@ mod tests {
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_ne!(key("192.0.2.7"), key("192.0.2.8"));
         assert_eq!(key("2001:db8:1:2:ffff::9").to_string(), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn text_reads_back_as_the_client_that_it_names() {
+        for (text, canonical) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7/32", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::/64", "2001:db8:1:2::/64"),
+            ("subject:ann", "subject:ann"),
+            ("subject:192.0.2.7", "subject:192.0.2.7"),
+        ] {
+            let key: ClientKey = text.parse().unwrap();
+            assert_eq!(key.to_string(), canonical);
+            assert_eq!(canonical.parse(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn text_that_names_no_client_says_what_was_expected() {
+        for text in ["", "ann", "192.0.2", "192.0.2.0/24", "2001:db8::/48", "2001:db8::/640", "subject:"] {
+            let message = text.parse::<ClientKey>().unwrap_err().to_string();
+            assert!(message.contains("expected"), "{text}: {message}");
+        }
     }
 
     #[test]

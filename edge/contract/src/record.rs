@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::list::Action;
 use crate::name::GroupName;
 
 /// One decision, as one tier saw it. Joined with the other tier's by `decision_id`.
@@ -75,6 +76,9 @@ pub struct DecisionRecord<'a> {
     /// At the agent: the digest of the edge's policy where it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge_policy: Option<Cow<'a, str>>,
+    /// At the agent: what the list says of the client, refused for it or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Action>,
     /// At the edge: the generation of the list that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_generation: Option<u64>,

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
 use countersign_contract::decision_id::DecisionId;
+use countersign_contract::list::Action;
 use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict, WouldBe};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -45,6 +46,7 @@ fn least() -> DecisionRecord<'static> {
         environment: None,
         policy: None,
         edge_policy: None,
+        listed: None,
         list_generation: None,
         list_fault: None,
         origin_status: None,
@@ -80,6 +82,7 @@ fn most() -> DecisionRecord<'static> {
         environment: Some("production".into()),
         policy: Some("p".into()),
         edge_policy: Some("q".into()),
+        listed: Some(Action::RequireIdentity),
         list_generation: Some(u64::MAX),
         list_fault: Some("garbled".into()),
         origin_status: Some(304),
