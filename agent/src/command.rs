@@ -1,8 +1,13 @@
 //! The command line, one file a subcommand.
 
+mod admin;
+mod bans;
 mod check;
 mod compile;
 mod keys;
+mod log;
+mod peers;
+mod publish;
 mod serve;
 mod sign;
 mod url;
@@ -24,6 +29,14 @@ pub struct Command {
 enum Which {
     /// Answer HAProxy over SPOP until SIGTERM; SIGHUP reloads policy and keys
     Serve(serve::Serve),
+    /// Hear what HAProxy's stick tables count, ban offenders, and teach it to every HAProxy and agent
+    Publish(publish::Publish),
+    /// See, make and lift bans
+    #[command(subcommand)]
+    Bans(bans::Bans),
+    /// See the publisher's peers and what their tables hold
+    #[command(subcommand)]
+    Peers(peers::Peers),
     /// Read settings, policy and keys, and say everything that is wrong with them
     Check(check::Check),
     /// Print the policy as the edge's config store holds it
@@ -43,6 +56,9 @@ impl Command {
     pub fn run(self) -> ExitCode {
         let result = match self.subcommand {
             Which::Serve(serve) => serve.run(),
+            Which::Publish(publish) => publish.run(),
+            Which::Bans(bans) => bans.run(),
+            Which::Peers(peers) => peers.run(),
             Which::Check(check) => check.run(),
             Which::Compile(compile) => compile.run(),
             Which::Keys(keys) => keys.run(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use countersign_contract::assertion::AssertionFault;
 use countersign_contract::canonical::{NotAMethod, NotAnAuthority, NotCanonical};
+use countersign_contract::list::Action;
 use countersign_contract::name::{GroupName, Permission, RouteName};
 use countersign_contract::route::NoRoute;
 
@@ -19,6 +20,11 @@ pub enum Status {
     Forbidden,
     /// 421: sent to the wrong place.
     Misdirected,
+    /// 429: to come back later.
+    TooManyRequests {
+        /// In how many seconds.
+        retry_after: u32,
+    },
     /// 503: nobody's fault out there, worth another try.
     Unavailable,
 }
@@ -31,14 +37,16 @@ impl Status {
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::Misdirected => 421,
+            Self::TooManyRequests { .. } => 429,
             Self::Unavailable => 503,
         }
     }
 
     /// After how many seconds another try makes sense, where it does.
     #[must_use]
-    pub const fn retry_after(self) -> Option<i32> {
+    pub const fn retry_after(self) -> Option<u32> {
         match self {
+            Self::TooManyRequests { retry_after } => Some(retry_after),
             Self::Unavailable => Some(1),
             Self::Unauthorized | Self::Forbidden | Self::Misdirected => None,
         }
@@ -64,6 +72,13 @@ pub enum Refusal {
     Replayed,
     /// Nothing more can be remembered as used.
     ReplayLogFull,
+    /// The client is listed.
+    Listed {
+        /// What the list says.
+        action: Action,
+        /// For how many seconds more; a day at most is told.
+        seconds: u32,
+    },
     /// Nobody is signed in.
     IdentityRequired {
         /// The route that asks for somebody.
@@ -100,6 +115,9 @@ impl Refusal {
             Self::Assertion(fault) => fault.code(),
             Self::Replayed => "replayed",
             Self::ReplayLogFull => "replay-log-full",
+            Self::Listed { action: Action::Throttle, .. } => "listed-throttle",
+            Self::Listed { action: Action::RequireIdentity, .. } => "listed-require-identity",
+            Self::Listed { action: Action::Block | Action::Observe, .. } => "listed",
             Self::IdentityRequired { .. } => "identity-required",
             Self::GroupDenied { .. } => "group-denied",
             Self::PermissionMissing { .. } => "permission-missing",
@@ -110,7 +128,12 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {
-            Self::Assertion(AssertionFault::Missing) | Self::IdentityRequired { .. } => Status::Unauthorized,
+            Self::Assertion(AssertionFault::Missing)
+            | Self::Listed { action: Action::RequireIdentity, .. }
+            | Self::IdentityRequired { .. } => Status::Unauthorized,
+            Self::Listed { action: Action::Throttle, seconds } => {
+                Status::TooManyRequests { retry_after: *seconds }
+            }
             Self::NoRoute(NoRoute::UnknownHost) | Self::Assertion(AssertionFault::WrongAudience { .. }) => {
                 Status::Misdirected
             }
@@ -121,6 +144,7 @@ impl Refusal {
             | Self::NoRoute(_)
             | Self::Assertion(_)
             | Self::Replayed
+            | Self::Listed { action: Action::Block | Action::Observe, .. }
             | Self::GroupDenied { .. }
             | Self::PermissionMissing { .. } => Status::Forbidden,
         }
@@ -143,6 +167,9 @@ impl Refusal {
                 "nothing if it was an attack; a client that repeats itself must ask the edge again"
             }
             Self::ReplayLogFull => "raise `replay.capacity`, or let fewer routes take each assertion once",
+            Self::Listed { .. } => {
+                "`countersign bans explain CLIENT` says why, `bans remove CLIENT` lifts it"
+            }
             Self::IdentityRequired { .. } => "sign in at the edge, or make the route's `identity` optional",
             Self::GroupDenied { .. } => {
                 "take the group from the route's `deny_groups`, or the person from the group"
@@ -185,6 +212,9 @@ impl fmt::Display for Refusal {
             Self::Assertion(fault) => fault.fmt(f),
             Self::Replayed => f.write_str("the assertion was used before, and the route takes each one once"),
             Self::ReplayLogFull => f.write_str("the log of used assertions is full"),
+            Self::Listed { action, seconds } => {
+                write!(f, "the client is listed: {} for {seconds} s more", action.as_str())
+            }
             Self::IdentityRequired { route } => write!(f, "route `{route}` asks for somebody signed in"),
             Self::GroupDenied { route, group } => write!(f, "route `{route}` refuses group `{group}`"),
             Self::PermissionMissing { route, permission } => {

@@ -1,7 +1,10 @@
 //! What HAProxy asks about: one request, as it received it.
 
+use countersign_contract::list::Action;
 use haproxy_wire::spop::{Notify, Value};
 use thiserror::Error;
+
+use crate::reputation::table::action_of;
 
 /// The SPOE message that a question comes in.
 const MESSAGE: &[u8] = b"request";
@@ -23,6 +26,8 @@ pub struct Request<'a> {
     pub assertions: usize,
     /// The last of them.
     pub assertion: Option<&'a [u8]>,
+    /// What HAProxy's own table says of the client, where it left that to the agent.
+    pub listed: Option<Action>,
 }
 
 /// Why a question can't be answered.
@@ -61,6 +66,7 @@ impl<'a> Request<'a> {
                 b"target" => given.target.take("target", value)?,
                 b"assertions" => given.assertions.take("assertions", value)?,
                 b"assertion" => given.assertion.take("assertion", value)?,
+                b"listed" => given.listed.take("listed", value)?,
                 _ => {}
             }
         }
@@ -72,6 +78,7 @@ impl<'a> Request<'a> {
             target: given.target.text("target")?.unwrap_or_default(),
             assertions: given.assertions.count("assertions")?,
             assertion: given.assertion.text("assertion")?,
+            listed: given.listed.action("listed")?,
         })
     }
 }
@@ -85,6 +92,7 @@ struct Given<'a> {
     target: Argument<'a>,
     assertions: Argument<'a>,
     assertion: Argument<'a>,
+    listed: Argument<'a>,
 }
 
 #[derive(Default)]
@@ -105,6 +113,14 @@ impl<'a> Argument<'a> {
             Some(Value::Null) => Ok(None),
             Some(Value::Str(text) | Value::Binary(text)) => Ok(Some(text)),
             Some(_) => Err(QuestionFault::Mistyped(name)),
+        }
+    }
+
+    /// A number of an action; absent where HAProxy keeps no such table.
+    fn action(&self, name: &'static str) -> Result<Option<Action>, QuestionFault> {
+        match self.0 {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => Ok(u32::try_from(self.count(name)?).ok().and_then(action_of)),
         }
     }
 

@@ -2,10 +2,14 @@
 
 mod clock;
 mod daemon;
+mod follower;
 mod load;
+mod publisher;
+mod service_manager;
 mod verdicts;
 
 pub use clock::now;
 pub use daemon::{ServeError, serve};
 pub use load::{LoadError, load, load_policy};
+pub use publisher::{JournalError, PublishError, publish};
 pub use verdicts::Verdicts;

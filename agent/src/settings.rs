@@ -2,15 +2,25 @@
 //!
 //! `COUNTERSIGN__SECTION__KEY` overrides `key` of `[section]`, e.g. `COUNTERSIGN__ASSERTION__AUDIENCE`.
 
+mod publish;
+
+pub use publish::{Admin, Peers, PublishSettings, Reputation as Signals, Tls};
+
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use config::{Config, ConfigError, Environment as FromEnvironment, File, FileFormat};
 use countersign_contract::name::{Audience, Environment};
+use haproxy_wire::peers::PeerName;
+use haproxy_wire::peers::net;
 use haproxy_wire::spop::server::Address;
-use serde::de::{self, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
+
+use crate::reputation::signal::SignalFault;
 
 /// Prefix of the variables that override a key.
 const PREFIX: &str = "COUNTERSIGN";
@@ -31,6 +41,9 @@ pub struct Settings {
     /// Where decisions are written.
     #[serde(default)]
     pub records: Records,
+    /// Where the list comes from; without it nobody is listed at the agent.
+    #[serde(default)]
+    pub reputation: Option<Reputation>,
 }
 
 /// `[spop]`
@@ -127,9 +140,35 @@ impl Default for Records {
     }
 }
 
+/// `[reputation]` of an agent
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reputation {
+    /// The publisher: `unix:/path`, `tcp:ip:port` on loopback, `tls:host:port`.
+    #[serde(deserialize_with = "text")]
+    pub publisher: net::Address,
+    /// The publisher's `peers.name`.
+    #[serde(deserialize_with = "name")]
+    pub publisher_name: PeerName,
+    /// Our own name, one of the publisher's `peers.agents`.
+    #[serde(deserialize_with = "name")]
+    pub name: PeerName,
+    /// Our certificate, for a `tls:` address.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
 /// Why settings can't be used.
 #[derive(Debug, Error)]
 pub enum SettingsError {
+    /// The signals are wrong.
+    #[error("settings {file}: `reputation.signals`: {fault}")]
+    Signals {
+        /// The settings file.
+        file: PathBuf,
+        /// What is wrong.
+        fault: SignalFault,
+    },
     /// A file, a key or a variable is wrong.
     #[error("settings {file}: {source}")]
     Config {
@@ -158,38 +197,28 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] names the file and the key.
     pub fn load(file: &Path) -> Result<Self, SettingsError> {
-        // Not parsed by its looks: an audience `007` would become `7`.
-        let environment = FromEnvironment::with_prefix(PREFIX).prefix_separator("__").separator("__");
-        Self::read(file, environment)
+        Self::read(file, environment())
     }
 
     fn read(file: &Path, environment: FromEnvironment) -> Result<Self, SettingsError> {
-        let of_file = |source| SettingsError::Config { file: file.to_owned(), source: Box::new(source) };
-        let mut settings: Self = Config::builder()
-            .add_source(File::from(file).format(FileFormat::Toml))
-            .add_source(environment)
-            .build()
-            .and_then(Config::try_deserialize)
-            .map_err(of_file)?;
+        let mut settings: Self = tree(file, environment)?;
         settings.check(file)?;
         settings.resolve(file.parent().unwrap_or(Path::new("")));
         Ok(settings)
     }
 
     fn check(&self, file: &Path) -> Result<(), SettingsError> {
-        let refuse = |key, value: String, expected| {
-            Err(SettingsError::OutOfBounds { file: file.to_owned(), key, value, expected })
-        };
         let Self { spop, assertion, replay, .. } = self;
         if spop.listen.is_empty() {
-            return refuse("spop.listen", "empty".to_owned(), "at least one address");
+            return refuse(file, "spop.listen", "empty".to_owned(), "at least one address");
         }
         if !(256..=1 << 24).contains(&spop.max_frame_bytes) {
-            return refuse("spop.max_frame_bytes", spop.max_frame_bytes.to_string(), "256 to 16777216");
+            return refuse(file, "spop.max_frame_bytes", spop.max_frame_bytes.to_string(), "256 to 16777216");
         }
         // The contract's bounds: a longer life is a longer time to replay in.
         if !(1..=60).contains(&assertion.max_lifetime_seconds) {
             return refuse(
+                file,
                 "assertion.max_lifetime_seconds",
                 assertion.max_lifetime_seconds.to_string(),
                 "1 to 60",
@@ -197,13 +226,14 @@ impl Settings {
         }
         if assertion.clock_skew_seconds > 60 {
             return refuse(
+                file,
                 "assertion.clock_skew_seconds",
                 assertion.clock_skew_seconds.to_string(),
                 "0 to 60",
             );
         }
         if replay.capacity == 0 {
-            return refuse("replay.capacity", "0".to_owned(), "at least 1");
+            return refuse(file, "replay.capacity", "0".to_owned(), "at least 1");
         }
         Ok(())
     }
@@ -217,25 +247,67 @@ impl Settings {
         if self.records.file != Path::new("-") {
             self.records.file = folder.join(&self.records.file);
         }
+        if let Some(reputation) = &mut self.reputation {
+            publish::resolve_address(&mut reputation.publisher, folder);
+            if let Some(tls) = &mut reputation.tls {
+                tls.resolve(folder);
+            }
+        }
     }
 }
 
-/// A list, or in a variable's value one text with commas between.
-fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>, D::Error> {
-    struct Addresses;
+/// What overrides the file.
+fn environment() -> FromEnvironment {
+    // Not parsed by its looks: an audience `007` would become `7`.
+    FromEnvironment::with_prefix(PREFIX).prefix_separator("__").separator("__")
+}
 
-    impl<'de> Visitor<'de> for Addresses {
-        type Value = Vec<Address>;
+/// File and environment as one.
+fn tree<T: DeserializeOwned>(file: &Path, environment: FromEnvironment) -> Result<T, SettingsError> {
+    Config::builder()
+        .add_source(File::from(file).format(FileFormat::Toml))
+        .add_source(environment)
+        .build()
+        .and_then(Config::try_deserialize)
+        .map_err(|source| SettingsError::Config { file: file.to_owned(), source: Box::new(source) })
+}
+
+fn refuse<T>(
+    file: &Path,
+    key: &'static str,
+    value: String,
+    expected: &'static str,
+) -> Result<T, SettingsError> {
+    Err(SettingsError::OutOfBounds { file: file.to_owned(), key, value, expected })
+}
+
+fn text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeerName, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    PeerName::new(&name).map_err(|fault| de::Error::custom(format!("`{name}` is no name of a peer: {fault}")))
+}
+
+/// A list, or in a variable's value one text with commas between.
+fn addresses<'de, D: Deserializer<'de>, A: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<Vec<A>, D::Error> {
+    struct Addresses<A>(PhantomData<A>);
+
+    impl<'de, A: FromStr<Err: fmt::Display>> Visitor<'de> for Addresses<A> {
+        type Value = Vec<A>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a list of addresses, such as `unix:/path` or `tcp:127.0.0.1:9301`")
         }
 
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Address>, E> {
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<A>, E> {
             text.split(',').map(|text| text.trim().parse().map_err(E::custom)).collect()
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Address>, A::Error> {
+        fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Vec<A>, S::Error> {
             let mut addresses = Vec::new();
             while let Some(text) = list.next_element::<String>()? {
                 addresses.push(text.parse().map_err(de::Error::custom)?);
@@ -244,7 +316,7 @@ fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Address>,
         }
     }
 
-    deserializer.deserialize_any(Addresses)
+    deserializer.deserialize_any(Addresses(PhantomData))
 }
 
 #[cfg(test)]

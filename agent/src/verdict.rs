@@ -2,11 +2,13 @@
 
 use countersign_contract::assertion::{Expected, Presented, VerifiedAssertion, verify};
 use countersign_contract::canonical::{Authority, Method, Target};
+use countersign_contract::list::Action;
 use countersign_contract::route::{Mode, Replay, Route};
 use countersign_contract::time::UnixSeconds;
 
 use crate::policy::Permit;
 use crate::reason::Refusal;
+use crate::reputation::list::{List, Listed};
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use crate::trust::{ReplayFault, ReplayLog};
@@ -22,6 +24,8 @@ pub struct Verdict<'a> {
     pub route: Option<&'a Route>,
     /// The assertion, if it holds.
     pub assertion: Option<VerifiedAssertion>,
+    /// What the list says of the client, where it was looked at.
+    pub listed: Option<Action>,
     /// Whether the assertion may be used only this once.
     pub once: Option<Once>,
 }
@@ -34,19 +38,20 @@ impl Verdict<'_> {
     /// A refusal of what no route was found for.
     #[must_use]
     pub const fn without_route(refusal: Refusal) -> Self {
-        Self { outcome: Err(refusal), would: None, route: None, assertion: None, once: None }
+        Self { outcome: Err(refusal), would: None, route: None, assertion: None, listed: None, once: None }
     }
 }
 
 /// Decides about one request.
 ///
 /// The order of checks: canonical request, route, assertion (see
-/// [`verify`](countersign_contract::assertion::verify)), once-only, RBAC. Cheap before dear.
+/// [`verify`](countersign_contract::assertion::verify)), once-only, list, RBAC. Cheap before dear.
 #[must_use]
 pub fn decide<'a>(
     request: &Request<'_>,
     snapshot: &'a Snapshot,
     used: &ReplayLog,
+    list: &List,
     now: UnixSeconds,
 ) -> Verdict<'a> {
     let asked = match Asked::parse(request) {
@@ -58,32 +63,48 @@ pub fn decide<'a>(
         Err(none) => return Verdict::without_route(Refusal::NoRoute(none)),
     };
     let assertion = verify_assertion(request, &asked, snapshot, now);
+    let verdict = |outcome, would, assertion, listed, once| Verdict {
+        outcome,
+        would,
+        route: Some(route),
+        assertion,
+        listed,
+        once,
+    };
     if route.mode == Mode::Off {
         // Nobody is refused, but the decision keeps the edge's id, and the application the client's address.
-        let outcome = Ok(Permit::unjudged(route));
-        return Verdict { outcome, would: None, route: Some(route), assertion: assertion.ok(), once: None };
+        return verdict(Ok(Permit::unjudged(route)), None, assertion.ok(), None, None);
     }
+    let listed =
+        assertion.as_ref().ok().and_then(|assertion| list.find(assertion.claims(), request.listed, now));
     let judged = assertion.as_ref().map_err(Clone::clone).and_then(|assertion| {
         let once = use_up(assertion, route, asked.method, used, now)?;
+        turn_away(listed, assertion)?;
         let permit = snapshot.policy.evaluate(route, assertion)?;
         Ok((permit, once))
     });
-    let assertion = assertion.ok();
+    let (assertion, listed) = (assertion.ok(), listed.map(|listed| listed.action));
     match (judged, route.mode) {
         (Ok((permit, once)), mode) => {
             // Whoever else counts an assertion refuses it the second time, and an observing route refuses none.
             let once = once.filter(|_| mode == Mode::Enforce);
-            Verdict { outcome: Ok(permit), would: None, route: Some(route), assertion, once }
+            verdict(Ok(permit), None, assertion, listed, once)
         }
-        (Err(refusal), Mode::Observe) => Verdict {
-            outcome: Ok(Permit::observed(route)),
-            would: Some(refusal),
-            route: Some(route),
-            assertion,
-            once: None,
-        },
-        (Err(refusal), Mode::Enforce | Mode::Off) => {
-            Verdict { outcome: Err(refusal), would: None, route: Some(route), assertion, once: None }
+        (Err(refusal), Mode::Observe) => {
+            verdict(Ok(Permit::observed(route)), Some(refusal), assertion, listed, None)
+        }
+        (Err(refusal), Mode::Enforce | Mode::Off) => verdict(Err(refusal), None, assertion, listed, None),
+    }
+}
+
+/// Acts on the list; whoever is signed in has met `require-identity`.
+fn turn_away(listed: Option<Listed>, assertion: &VerifiedAssertion) -> Result<(), Refusal> {
+    let Some(Listed { action, seconds }) = listed else { return Ok(()) };
+    match action {
+        Action::Observe => Ok(()),
+        Action::RequireIdentity if assertion.claims().sub.is_some() => Ok(()),
+        Action::RequireIdentity | Action::Throttle | Action::Block => {
+            Err(Refusal::Listed { action, seconds })
         }
     }
 }

@@ -7,13 +7,17 @@ use std::sync::Arc;
 
 use countersign::audit::RecordSink;
 use countersign::policy::Policy;
+use countersign::reputation::list::{List, Teaching};
+use countersign::reputation::table::Taught;
 use countersign::serve::{Verdicts, now};
 use countersign::snapshot::{CurrentSnapshot, Snapshot};
 use countersign::trust::ReplayLog;
 use countersign_contract::assertion::{AssertionKeys, AssertionSigner, Claims, SharedSecrets, VERSION};
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
+use countersign_contract::client_key::ClientKey;
 use countersign_contract::decision_id::DecisionId;
+use countersign_contract::list::Action as Listed;
 use haproxy_wire::spop::server::{Agent as _, Answer};
 use haproxy_wire::spop::{Action, Actions, FrameId, MaxFrameSize, Notify, NotifyWriter, Value};
 
@@ -119,6 +123,7 @@ fn rand() -> [u8; 16] {
 
 struct Stage {
     verdicts: Verdicts,
+    list: Arc<List>,
     records: Arc<RecordSink>,
     folder: tempfile::TempDir,
 }
@@ -136,8 +141,10 @@ impl Stage {
             longest_lifetime: 60,
         };
         let used = ReplayLog::new(replay_capacity, 71, now().seconds());
-        let verdicts = Verdicts::new(Arc::new(CurrentSnapshot::new(snapshot)), used, Arc::clone(&records));
-        Self { verdicts, records, folder }
+        let snapshot = Arc::new(CurrentSnapshot::new(snapshot));
+        let list = Arc::new(List::default());
+        let verdicts = Verdicts::new(snapshot, used, Arc::clone(&list), Arc::clone(&records));
+        Self { verdicts, list, records, folder }
     }
 
     /// The names in the order of the ACK, and the variables.

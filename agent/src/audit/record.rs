@@ -76,6 +76,7 @@ pub fn record_of<'a>(
             .and_then(|claims| claims.pol.as_ref())
             .filter(|digest| *digest != own_policy)
             .map(|digest| digest.as_str().into()),
+        listed: verdict.listed,
         list_generation: claims.and_then(|claims| claims.rep),
         list_fault: None,
         origin_status: None,

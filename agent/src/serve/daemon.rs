@@ -1,19 +1,23 @@
 //! Starting, reloading and stopping.
 
 use std::io;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use haproxy_wire::peers::net::{TlsClient, TlsError};
 use haproxy_wire::spop::MaxFrameSize;
 use haproxy_wire::spop::server::{Address, BindError, Limits, Readiness, Server};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::clock::now;
+use super::follower;
 use super::load::{LoadError, load};
+use super::service_manager;
 use super::verdicts::Verdicts;
 use crate::audit::{RecordSink, SinkError};
+use crate::reputation::list::List;
 use crate::settings::{Settings, SettingsError};
 use crate::snapshot::{CurrentSnapshot, Snapshot};
 use crate::trust::ReplayLog;
@@ -30,6 +34,9 @@ pub enum ServeError {
     /// Records can't be written.
     #[error(transparent)]
     Records(#[from] SinkError),
+    /// Certificates for the publisher can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// An address can't be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -70,19 +77,37 @@ async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
     let records = Arc::new(RecordSink::open(&settings.records.file)?);
     let window = settings.assertion.acceptance_window();
     let used = ReplayLog::new(settings.replay.capacity, window, now().seconds());
-    let verdicts = Arc::new(Verdicts::new(Arc::clone(&snapshot), used, Arc::clone(&records)));
+    let list = Arc::new(List::default());
+    let links = link_to_publisher(&settings, &list)?;
+    let verdicts = Arc::new(Verdicts::new(Arc::clone(&snapshot), used, list, Arc::clone(&records)));
     for address in settings.spop.listen.iter().filter(|address| !is_local(address)) {
         tracing::warn!(%address, "SPOP has no authentication: whoever reaches this address can ask for verdicts");
     }
     let server = Server::bind(&settings.spop.listen, verdicts, limits(&settings), Readiness::ready()).await?;
     let addresses: Vec<_> = server.addresses().iter().map(Address::to_string).collect();
     tracing::info!(listen = addresses.join(","), routes, %policy, "ready");
-    tell_service_manager();
+    service_manager::say_ready();
     let reloads = tokio::spawn(reload_at(hangup, file.to_owned(), window, snapshot, records));
     let drained = server.run(first_of(terminate, interrupt)).await;
     reloads.abort();
+    links.iter().for_each(JoinHandle::abort);
     tracing::info!(cut = drained.cut, "stopped");
     Ok(())
+}
+
+/// Follows the publisher, where there is one.
+fn link_to_publisher(settings: &Settings, list: &Arc<List>) -> Result<Vec<JoinHandle<()>>, ServeError> {
+    let Some(reputation) = settings.reputation.clone() else { return Ok(Vec::new()) };
+    let publisher = follower::Publisher {
+        address: reputation.publisher,
+        tls: reputation.tls.map(|files| TlsClient::new(&files.into())).transpose()?,
+        name: reputation.publisher_name,
+        own_name: reputation.name,
+    };
+    Ok(vec![
+        tokio::spawn(follower::follow(publisher, Arc::clone(list))),
+        tokio::spawn(follower::tidy(Arc::clone(list))),
+    ])
 }
 
 fn limits(settings: &Settings) -> Limits {
@@ -96,16 +121,6 @@ const fn is_local(address: &Address) -> bool {
     match address {
         Address::Unix(_) => true,
         Address::Tcp(address) => address.ip().is_loopback(),
-    }
-}
-
-/// Says `READY=1` where a service manager asks for it (sd_notify(3)), so that a rolling restart
-/// stops the second agent only when the first is back.
-fn tell_service_manager() {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let told = UnixDatagram::unbound().and_then(|from| from.send_to(b"READY=1", &socket));
-    if let Err(error) = told {
-        tracing::warn!(%error, "the service manager can't be told that the agent is ready");
     }
 }
 

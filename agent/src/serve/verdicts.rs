@@ -12,6 +12,7 @@ use haproxy_wire::spop::{Actions, Notify, Scope, TooLarge, Value};
 use super::clock::now;
 use crate::audit::{RecordSink, decision_id, record_of};
 use crate::reason::Refusal;
+use crate::reputation::list::List;
 use crate::request::Request;
 use crate::snapshot::CurrentSnapshot;
 use crate::trust::ReplayLog;
@@ -22,14 +23,20 @@ use crate::verdict::{Verdict, decide};
 pub struct Verdicts {
     snapshot: Arc<CurrentSnapshot>,
     used: ReplayLog,
+    list: Arc<List>,
     records: Arc<RecordSink>,
 }
 
 impl Verdicts {
-    /// An agent that decides from `snapshot`, remembers in `used` and writes to `records`.
+    /// An agent that decides from `snapshot`, remembers in `used`, knows `list` and writes to `records`.
     #[must_use]
-    pub const fn new(snapshot: Arc<CurrentSnapshot>, used: ReplayLog, records: Arc<RecordSink>) -> Self {
-        Self { snapshot, used, records }
+    pub const fn new(
+        snapshot: Arc<CurrentSnapshot>,
+        used: ReplayLog,
+        list: Arc<List>,
+        records: Arc<RecordSink>,
+    ) -> Self {
+        Self { snapshot, used, list, records }
     }
 }
 
@@ -39,7 +46,7 @@ impl Agent for Verdicts {
         let time = now();
         let snapshot = self.snapshot.get();
         let (request, verdict) = match Request::from_notify(notify) {
-            Ok(request) => (request, decide(&request, &snapshot, &self.used, time.seconds())),
+            Ok(request) => (request, decide(&request, &snapshot, &self.used, &self.list, time.seconds())),
             Err(fault) => (Request::default(), Verdict::without_route(Refusal::Question(fault))),
         };
         let (id, id_from) = decision_id(&verdict, &request);
@@ -91,7 +98,7 @@ fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), T
             set_text(actions, "reason", refusal.code())?;
             set_number(actions, "status", i32::from(status.code()))?;
             if let Some(seconds) = status.retry_after() {
-                set_number(actions, "retry_after", seconds)?;
+                set_number(actions, "retry_after", i32::try_from(seconds).unwrap_or(i32::MAX))?;
             }
             set_text(actions, "verdict", "deny")
         }

@@ -15,6 +15,7 @@ use countersign::policy::{Policy, PolicyFaults};
 use countersign::request::{QuestionFault, Request};
 use countersign::serve::{Verdicts, now};
 use countersign::snapshot::{CurrentSnapshot, Snapshot};
+use countersign::reputation::list::List;
 use countersign::trust::ReplayLog;
 use countersign::verdict::decide;
 use countersign_contract::assertion::{AssertionKeys, Claims, KeyFault, SharedSecrets};
@@ -177,7 +178,7 @@ impl Asked {
         }
         let used = ReplayLog::new(1_000_000, 71, now().seconds());
         let snapshot = Arc::new(CurrentSnapshot::new(snapshot(edge)?));
-        let verdicts = Verdicts::new(snapshot, used, Arc::new(RecordSink::open(records)?));
+        let verdicts = Verdicts::new(snapshot, used, Arc::default(), Arc::new(RecordSink::open(records)?));
         Ok(Self { verdicts, connection, actions: Actions::new(), out })
     }
 
@@ -227,6 +228,7 @@ fn parts_of_a_verdict(
 ) -> Result<Vec<Line>, VerdictError> {
     let snapshot = snapshot(edge)?;
     let used = ReplayLog::new(10, 71, now().seconds());
+    let list = List::default();
     let sink = RecordSink::open(&folder.join("parts.jsonl"))?;
     let (frame, _) = Frame::decode(notify, MaxFrameSize::DEFAULT)?;
     let notify = Notify::from_frame(&frame)?;
@@ -236,7 +238,7 @@ fn parts_of_a_verdict(
     let method = Method::parse(b"GET").map_err(EdgeError::from)?;
     let authority = Authority::parse(HOST.as_bytes()).map_err(EdgeError::from)?;
     let target = Target::parse(TARGET.as_bytes()).map_err(EdgeError::from)?;
-    let verdict = decide(&request, &snapshot, &used, now().seconds());
+    let verdict = decide(&request, &snapshot, &used, &list, now().seconds());
     let (id, id_from) = decision_id(&verdict, &request);
     let (Some(route), Some(proof)) = (verdict.route, &verdict.assertion) else {
         return Err(VerdictError::NotAllowed("a route and an assertion"));

@@ -1,0 +1,93 @@
+//! `countersign peers`
+
+use std::io::{self, Write as _};
+
+use clap::{Args, Subcommand};
+use countersign_contract::time::UnixMillis;
+
+use super::Failure;
+use super::admin::Socket;
+use crate::admin::{PeerStatus, Reply, Request};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Peers {
+    /// Say which HAProxy nodes and agents are connected, and what is wrong
+    Status(Status),
+    /// Print what the nodes' stick tables hold, decoded
+    Dump(Dump),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    socket: Socket,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Dump {
+    #[command(flatten)]
+    socket: Socket,
+    /// Of this node only
+    #[arg(long)]
+    node: Option<String>,
+    /// Of this table only, as HAProxy's configuration names it
+    #[arg(long)]
+    table: Option<String>,
+}
+
+impl Peers {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Status(status) => status.run(),
+            Self::Dump(dump) => dump.run(),
+        }
+    }
+}
+
+impl Status {
+    fn run(self) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        self.socket.connect()?.ask(&Request::PeersStatus, |reply| match reply {
+            Reply::Peer(peer) => status(&peer, &mut out),
+            _ => Ok(()),
+        })?;
+        Ok(())
+    }
+}
+
+fn status(peer: &PeerStatus, out: &mut impl io::Write) -> io::Result<()> {
+    let PeerStatus { name, kind, connected_since, heard, taught, acknowledged, faults } = peer;
+    match connected_since {
+        None => writeln!(out, "{kind} {name}: not connected")?,
+        Some(since) => {
+            let since = UnixMillis(since.0.saturating_mul(1000)).rfc3339();
+            let owing = if *acknowledged { "" } else { ", not all of it acknowledged yet" };
+            writeln!(out, "{kind} {name}: connected since {since}, heard {heard}, taught {taught}{owing}")?;
+        }
+    }
+    faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))
+}
+
+impl Dump {
+    fn run(self) -> Result<(), Failure> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let request = Request::PeersDump { node: self.node, table: self.table };
+        self.socket.connect()?.ask(&request, |reply| match reply {
+            Reply::Table { node, table, key, store, entries } => {
+                writeln!(
+                    out,
+                    "# node {node}, table {table}: key {key}, store {}, {entries} entries",
+                    store.join(",")
+                )
+            }
+            Reply::Entry { key, expires_millis, values } => {
+                let expires = expires_millis.map_or_else(|| "never".to_owned(), |millis| millis.to_string());
+                write!(out, "key={key} exp={expires}")?;
+                values.iter().try_for_each(|(name, value)| write!(out, " {name}={value}"))?;
+                writeln!(out)
+            }
+            _ => Ok(()),
+        })?;
+        Ok(out.flush()?)
+    }
+}

@@ -1,0 +1,12 @@
+//! From what stick tables count to who is refused: pure, entries and times go in.
+//!
+//! [`aggregate`] holds what every node's tables say and sums it; a [`signal`] says which sum is an
+//! offence, and its rungs what is done; [`bans`] remembers who is banned and who was pardoned;
+//! [`table`] is how that lies in HAProxy's own tables; [`list`] is what an agent was taught of it.
+
+pub mod aggregate;
+pub mod bans;
+pub mod heard;
+pub mod list;
+pub mod signal;
+pub mod table;

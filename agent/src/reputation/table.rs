@@ -1,0 +1,146 @@
+//! How bans lie in HAProxy's stick tables: `cs_verdict` by address, `cs_verdict_subject` by subject,
+//! each with `gpt(2)`: the action and its end.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use countersign_contract::client_key::ClientKey;
+use countersign_contract::list::Action;
+use countersign_contract::time::UnixSeconds;
+use haproxy_wire::peers::{
+    BadParameters, DataType, Elements, Entry, Key, KeyLength, KeyType, Parameters, Schema, Value,
+};
+
+/// The longest subject, in bytes: what the shipped files give the tables' keys.
+const LONGEST_SUBJECT: u16 = 255;
+/// `expire` of the tables in the shipped files.
+const EXPIRE: Duration = Duration::from_secs(super::signal::LONGEST_BAN);
+
+/// One of the two tables that bans are taught in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictTable {
+    /// By address: IPv4 as `::ffff:a.b.c.d`, IPv6 by /64.
+    Addresses,
+    /// By who is signed in.
+    Subjects,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taught {
+    /// What is done; nothing where a ban was lifted.
+    pub action: Option<Action>,
+    /// Until when.
+    pub until: UnixSeconds,
+}
+
+impl VerdictTable {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Addresses, Self::Subjects];
+
+    /// The table that a client is in.
+    #[must_use]
+    pub const fn of(client: &ClientKey) -> Self {
+        match client {
+            ClientKey::Ipv4(_) | ClientKey::Ipv6Network(_) => Self::Addresses,
+            ClientKey::Subject(_) => Self::Subjects,
+        }
+    }
+
+    /// Its name on the wire: a table that a `peers` section declares has a leading slash.
+    #[must_use]
+    pub const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Addresses => b"/cs_verdict",
+            Self::Subjects => b"/cs_verdict_subject",
+        }
+    }
+
+    /// The table of a name on the wire.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// What its entries look like.
+    ///
+    /// # Errors
+    /// None in fact: the parameters are constant.
+    pub fn schema(self) -> Result<Schema, BadParameters> {
+        let key = match self {
+            Self::Addresses => KeyType::Ipv6,
+            Self::Subjects => {
+                KeyType::String(KeyLength::new(LONGEST_SUBJECT).ok_or(BadParameters(DataType::Gpt))?)
+            }
+        };
+        let two = Elements::new(2).ok_or(BadParameters(DataType::Gpt))?;
+        Schema::new(key, EXPIRE).with(DataType::Gpt, Parameters::Elements(two))
+    }
+}
+
+impl Taught {
+    /// The values of an entry. HAProxy's rules read them, so 0 is no action, and then as
+    /// [`Action`] has them from `observe` to `block`.
+    #[must_use]
+    pub fn values(self) -> [Value<'static>; 2] {
+        let until = u32::try_from(self.until.0).unwrap_or(u32::MAX);
+        [Value::Unsigned(number_of(self.action)), Value::Unsigned(until)]
+    }
+
+    /// Reads an entry; `None` where it is not one of these.
+    #[must_use]
+    pub fn read(entry: &Entry<'_>) -> Option<Self> {
+        let mut values = entry.values().filter(|datum| datum.data_type == DataType::Gpt);
+        let (Value::Unsigned(action), Value::Unsigned(until)) = (values.next()?.value, values.next()?.value)
+        else {
+            return None;
+        };
+        let action = if action == 0 { None } else { Some(action_of(action)?) };
+        Some(Self { action, until: UnixSeconds(until.into()) })
+    }
+}
+
+const fn number_of(action: Option<Action>) -> u32 {
+    match action {
+        None => 0,
+        Some(Action::Observe) => 1,
+        Some(Action::RequireIdentity) => 2,
+        Some(Action::Throttle) => 3,
+        Some(Action::Block) => 4,
+    }
+}
+
+/// The action of a number, as tables and the SPOE argument `listed` have it.
+#[must_use]
+pub const fn action_of(number: u32) -> Option<Action> {
+    match number {
+        1 => Some(Action::Observe),
+        2 => Some(Action::RequireIdentity),
+        3 => Some(Action::Throttle),
+        4 => Some(Action::Block),
+        _ => None,
+    }
+}
+
+/// The client of a key in any of our tables; `None` for keys that no client has.
+#[must_use]
+pub fn client_of(key: &Key<'_>) -> Option<ClientKey> {
+    match key {
+        Key::Ipv4(address) => Some(ClientKey::of_address(IpAddr::V4(*address))),
+        Key::Ipv6(address) => Some(ClientKey::of_address(IpAddr::V6(*address))),
+        Key::String(text) => std::str::from_utf8(text).ok()?.parse().ok().map(ClientKey::Subject),
+        Key::Integer(_) | Key::Binary(_) => None,
+    }
+}
+
+/// The key of a client in our tables.
+#[must_use]
+pub fn key_of(client: &ClientKey) -> Key<'_> {
+    match client {
+        ClientKey::Ipv4(address) => Key::Ipv6(address.to_ipv6_mapped()),
+        ClientKey::Ipv6Network([a, b, c, d, e, f, g, h]) => {
+            Key::Ipv6(Ipv6Addr::from([*a, *b, *c, *d, *e, *f, *g, *h, 0, 0, 0, 0, 0, 0, 0, 0]))
+        }
+        ClientKey::Subject(subject) => Key::String(subject.as_str().as_bytes()),
+    }
+}

@@ -1,0 +1,172 @@
+//! The publisher: peer of every HAProxy and every agent, the only place where bans are made.
+
+mod admin;
+mod daemon;
+mod journal;
+mod peer;
+
+pub use daemon::{PublishError, publish};
+pub use journal::JournalError;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use countersign_contract::client_key::ClientKey;
+use countersign_contract::time::UnixSeconds;
+use haproxy_wire::peers::{Entry, Lifetime, Schema};
+use tokio::sync::watch;
+
+use self::journal::{Beginning, Journal};
+use super::clock::now;
+use crate::admin::PeerStatus;
+use crate::reputation::aggregate::{Aggregate, Moment, NodeNumber};
+use crate::reputation::bans::{Ban, BanFault, Bans, Cause, Change, ChangeNumber};
+use crate::reputation::table::Taught;
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    state: Mutex<State>,
+    changed: watch::Sender<ChangeNumber>,
+    pardon_seconds: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    aggregate: Aggregate,
+    bans: Bans,
+    journal: Journal,
+    written: ChangeNumber,
+    peers: Vec<PeerStatus>,
+    adopting: Vec<bool>,
+}
+
+impl Publisher {
+    fn new(
+        aggregate: Aggregate,
+        bans: Bans,
+        (journal, beginning): (Journal, Beginning),
+        peers: Vec<PeerStatus>,
+        pardon_seconds: u64,
+    ) -> Self {
+        let written = bans.last_change();
+        let adopting = peers.iter().map(|_| beginning == Beginning::Fresh).collect();
+        let state = State { aggregate, bans, journal, written, peers, adopting };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(written), pardon_seconds }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of every change from now on.
+    fn changes(&self) -> watch::Receiver<ChangeNumber> {
+        self.changed.subscribe()
+    }
+
+    /// Writes down what changed, and only then tells the sessions: what was taught outlives a kill.
+    fn commit(&self, state: &mut State) {
+        let last = state.bans.last_change();
+        if last == state.written {
+            return;
+        }
+        if let Err(error) = state.journal.write_after(&state.bans, state.written) {
+            // Bans are no reason to refuse work: what can't be written down still holds.
+            tracing::error!(%error, "bans can't be written down: they would not outlive a restart");
+        }
+        state.written = last;
+        self.changed.send_replace(last);
+    }
+
+    fn announce(&self, node: NodeNumber, name: &[u8], schema: &Schema) {
+        let mut state = self.lock();
+        let State { aggregate, peers, .. } = &mut *state;
+        let unseen = aggregate.announce(node, name, schema, Instant::now());
+        for signal in unseen {
+            let fault = format!(
+                "signal `{}` reads `{}` of `{}`, which this node's table doesn't store",
+                signal.name, signal.value, signal.table
+            );
+            let Some(peer) = peers.get_mut(node.0) else { continue };
+            tracing::error!(peer = peer.name, "{fault}");
+            if !peer.faults.contains(&fault) {
+                peer.faults.push(fault);
+            }
+        }
+    }
+
+    fn hear(&self, node: NodeNumber, name: &[u8], entry: &Entry<'_>, lifetime: Lifetime, steady: Instant) {
+        let mut state = self.lock();
+        let State { aggregate, bans, peers, .. } = &mut *state;
+        if let Some(peer) = peers.get_mut(node.0) {
+            peer.heard += 1;
+        }
+        let moment = Moment { steady, unix: now().seconds() };
+        let Some(consequence) = aggregate.hear(node, name, entry, lifetime, bans, moment) else { return };
+        let client = &consequence.client;
+        match consequence.change {
+            Ok(Change::Banned) => {
+                if let Some(ban) = bans.ban(client, moment.unix) {
+                    tracing::info!(%client, action = ban.action.as_str(), until = ban.until.0, cause = ?ban.cause, "banned");
+                }
+            }
+            Ok(Change::Remembered | Change::None) => {}
+            Err(fault) => tracing::error!(%client, "not banned: {fault}"),
+        }
+        self.commit(&mut state);
+    }
+
+    /// A node's table says that somebody is banned. Only we write there: it is news where nothing was
+    /// known at the start, and else something that we took back while the node was away.
+    fn hear_verdict(&self, node: NodeNumber, client: &ClientKey, taught: Taught) -> Option<Taught> {
+        let mut state = self.lock();
+        let at = now().seconds();
+        if taught.until <= at || state.bans.get(client, at).is_some() {
+            return None;
+        }
+        let action = taught.action?;
+        if !state.adopting.get(node.0).copied().unwrap_or_default() {
+            return Some(Taught { action: None, until: taught.until });
+        }
+        let name = state.peers.get(node.0).map(|peer| peer.name.clone()).unwrap_or_default();
+        let ban = Ban { action, since: at, until: taught.until, cause: Cause::Node { node: name } };
+        match state.bans.add(client, ban, at) {
+            Ok(()) => self.commit(&mut state),
+            Err(fault) => tracing::error!(%client, "not taken from the node's table: {fault}"),
+        }
+        None
+    }
+
+    /// A node has told all that it held.
+    fn heard_all(&self, node: NodeNumber) {
+        if let Some(adopting) = self.lock().adopting.get_mut(node.0) {
+            *adopting = false;
+        }
+    }
+
+    fn add(&self, client: &ClientKey, ban: Ban) -> Result<(), BanFault> {
+        let mut state = self.lock();
+        state.bans.add(client, ban, now().seconds())?;
+        self.commit(&mut state);
+        Ok(())
+    }
+
+    fn remove(&self, client: &ClientKey) -> Option<(Ban, UnixSeconds)> {
+        let mut state = self.lock();
+        let at = now().seconds();
+        let ban = state.bans.remove(client, self.pardon_seconds, at)?;
+        self.commit(&mut state);
+        Some((ban, at.plus(self.pardon_seconds)))
+    }
+
+    /// Forgets what is over; to be called now and then.
+    fn tidy(&self) {
+        let mut state = self.lock();
+        let State { bans, journal, .. } = &mut *state;
+        let at = now().seconds();
+        bans.expire(at);
+        if let Err(error) = journal.compact_if_long(bans) {
+            tracing::error!(%error, "the state file can't be written anew, and grows");
+        }
+    }
+}
