@@ -18,7 +18,7 @@ pub const LONGEST_REQUEST: u64 = 64 * 1024;
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// All bans: a [`Reply::Ban`] for each.
-    BansList,
+    BansList {},
     /// How one client stands: a [`Reply::Explanation`].
     BansExplain {
         /// Whom.
@@ -41,7 +41,7 @@ pub enum Request {
         client: ClientKey,
     },
     /// Every peer: a [`Reply::Peer`] for each.
-    PeersStatus,
+    PeersStatus {},
     /// What the nodes' tables hold: a [`Reply::Table`], then a [`Reply::Entry`] for each of its entries.
     PeersDump {
         /// Of this node only.

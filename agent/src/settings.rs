@@ -286,8 +286,11 @@ fn text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: 
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeerName, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    PeerName::new(&name).map_err(|fault| de::Error::custom(format!("`{name}` is no name of a peer: {fault}")))
+    peer_name(&String::deserialize(deserializer)?)
+}
+
+fn peer_name<E: de::Error>(name: &str) -> Result<PeerName, E> {
+    PeerName::new(name).map_err(|fault| E::custom(format!("`{name}`: {fault}")))
 }
 
 /// A list, or in a variable's value one text with commas between.

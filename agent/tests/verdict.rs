@@ -363,3 +363,73 @@ fn a_question_that_lacks_something_is_refused_and_named() {
         details[2].contains("`hosts`") && details[3].contains("`id` twice") && details[4].contains("`id`")
     );
 }
+
+#[test]
+fn a_listed_client_is_refused_by_the_ladder_and_nobody_else_is() {
+    let stage = Stage::new(100);
+    let list = |client: &str, action| {
+        let until = now().seconds().plus(90);
+        stage.list.set(client.parse::<ClientKey>().unwrap(), Taught { action, until }, Teaching(1));
+    };
+    let signed = || API.signed(&["engineering"]);
+    let public = || Asked { target: "/static/a.css", ..API }.signed(&[]);
+
+    list("192.0.2.8", Some(Listed::Block));
+    list("subject:bob", Some(Listed::Block));
+    assert_eq!(stage.ask(&signed()).1["verdict"], "allow");
+
+    list("192.0.2.7", Some(Listed::Observe));
+    assert_eq!(stage.ask(&public()).1["verdict"], "allow");
+
+    list("192.0.2.7", Some(Listed::RequireIdentity));
+    assert_eq!(stage.refused(&public()), ("listed-require-identity".into(), "401".into()));
+    assert_eq!(stage.ask(&signed()).1["verdict"], "allow");
+
+    list("192.0.2.7", Some(Listed::Throttle));
+    assert_eq!(stage.refused(&public()), ("listed-throttle".into(), "429".into()));
+    let wait: u64 = stage.ask(&signed()).1["retry_after"].parse().unwrap();
+    assert!((80..=90).contains(&wait), "{wait}");
+
+    list("192.0.2.7", Some(Listed::Block));
+    assert_eq!(stage.refused(&signed()), ("listed".into(), "403".into()));
+    list("192.0.2.7", None);
+    list("subject:alice", Some(Listed::Throttle));
+    assert_eq!(stage.refused(&signed()), ("listed-throttle".into(), "429".into()));
+    assert_eq!(stage.ask(&public()).1["verdict"], "allow", "a neighbour at the same address");
+
+    // Modes: an observing route refuses nobody, and says so.
+    let (_, variables) = stage.ask(&Asked { target: "/beta/x", ..API }.signed(&["engineering"]));
+    assert_eq!(variables["verdict"], "allow");
+    let records = stage.records();
+    let last = records.last().unwrap();
+    assert_eq!(last["would"]["reason"], "listed-throttle");
+    assert_eq!(last["listed"], "throttle");
+}
+
+#[test]
+fn what_haproxys_own_table_says_comes_with_the_question() {
+    let stage = Stage::new(100);
+    let ask = |value: Value<'_>, asked: Asked| {
+        let mut writer = NotifyWriter::new();
+        let message = writer.message("request");
+        for (name, value) in [
+            ("id", Value::Str(b"79263d98-2d45-49a3-9c3d-ac4a8516755b")),
+            ("method", Value::Str(asked.method.as_bytes())),
+            ("host", Value::Str(asked.host.as_bytes())),
+            ("hosts", Value::Int64(1)),
+            ("target", Value::Str(asked.target.as_bytes())),
+            ("assertions", Value::Int64(1)),
+            ("assertion", Value::Str(asked.assertion.as_ref().unwrap().as_bytes())),
+            ("listed", value),
+        ] {
+            message.arg(name, value).unwrap();
+        }
+        stage.notify(&writer).1
+    };
+    let public = || Asked { target: "/static/a.css", ..API }.signed(&[]);
+    assert_eq!(ask(Value::Null, public())["verdict"], "allow");
+    assert_eq!(ask(Value::Int64(1), public())["verdict"], "allow");
+    assert_eq!(ask(Value::Int64(2), public())["reason"], "listed-require-identity");
+    assert_eq!(ask(Value::Int64(2), API.signed(&["engineering"]))["verdict"], "allow");
+    assert_eq!(ask(Value::Str(b"2"), public())["reason"], "question-malformed");
+}

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::Action;
 use countersign_contract::time::{UnixMillis, UnixSeconds};
@@ -63,9 +63,9 @@ pub(super) struct Add {
 /// What is done about a client, and for how long.
 #[derive(Clone, Debug, Args)]
 struct What {
-    /// What is done
-    #[arg(long, value_enum, default_value = "block")]
-    action: ActionName,
+    /// What is done: observe, require-identity, throttle or block
+    #[arg(long, default_value = "block")]
+    action: Action,
     /// For how long, at most 24 days
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=LONGEST_BAN))]
     seconds: u64,
@@ -88,26 +88,6 @@ pub(super) struct Import {
     file: PathBuf,
     #[command(flatten)]
     what: What,
-}
-
-/// An action, as it is written on the command line.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ActionName {
-    Observe,
-    RequireIdentity,
-    Throttle,
-    Block,
-}
-
-impl ActionName {
-    const fn action(self) -> Action {
-        match self {
-            Self::Observe => Action::Observe,
-            Self::RequireIdentity => Action::RequireIdentity,
-            Self::Throttle => Action::Throttle,
-            Self::Block => Action::Block,
-        }
-    }
 }
 
 /// Why a file of bans can't be taken; nothing of it was.
@@ -139,7 +119,7 @@ impl List {
         }
         let mut out = io::stdout().lock();
         let mut count = 0_usize;
-        self.socket.connect()?.ask(&Request::BansList, |reply| {
+        self.socket.connect()?.ask(&Request::BansList {}, |reply| {
             let Reply::Ban(Banned { client, ban }) = reply else { return Ok(()) };
             count += 1;
             let (action, until) = (ban.action.as_str(), time(ban.until));
@@ -184,8 +164,8 @@ impl Add {
         let until = now().plus(self.what.seconds);
         let Self { socket, client, what } = self;
         let name = client.to_string();
-        add(&mut socket.connect()?, client, what.action.action(), until, what.reason)?;
-        println!("{name}: `{}` until {}", what.action.action().as_str(), time(until));
+        add(&mut socket.connect()?, client, what.action, until, what.reason)?;
+        println!("{name}: `{}` until {}", what.action.as_str(), time(until));
         Ok(())
     }
 }
@@ -241,7 +221,7 @@ impl Import {
         let client =
             line.parse().map_err(|error: countersign_contract::client_key::NotAClient| error.to_string())?;
         let What { action, seconds, reason } = &self.what;
-        Ok((client, action.action(), now.plus(*seconds), reason.clone()))
+        Ok((client, *action, now.plus(*seconds), reason.clone()))
     }
 }
 
@@ -257,7 +237,7 @@ fn add(
 
 fn print_json(socket: &Socket) -> Result<(), AdminError> {
     let mut out = io::stdout().lock();
-    socket.connect()?.ask(&Request::BansList, |reply| {
+    socket.connect()?.ask(&Request::BansList {}, |reply| {
         let Reply::Ban(banned) = reply else { return Ok(()) };
         serde_json::to_writer(&mut out, &banned)?;
         out.write_all(b"\n")

@@ -47,7 +47,7 @@ impl Peers {
 impl Status {
     fn run(self) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        self.socket.connect()?.ask(&Request::PeersStatus, |reply| match reply {
+        self.socket.connect()?.ask(&Request::PeersStatus {}, |reply| match reply {
             Reply::Peer(peer) => status(&peer, &mut out),
             _ => Ok(()),
         })?;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use haproxy_wire::peers::PeerName;
 use haproxy_wire::peers::net::{Address, TlsFiles};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
-use super::{SettingsError, addresses, name, refuse, tree};
+use super::{SettingsError, addresses, name, peer_name, refuse, tree};
 use crate::reputation::signal::Signal;
 
 /// Everything that the publisher can be set to.
@@ -157,5 +157,5 @@ pub(super) fn resolve_address(address: &mut Address, folder: &Path) {
 
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PeerName>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
-    names.iter().map(|name| PeerName::new(name).map_err(de::Error::custom)).collect()
+    names.iter().map(|name| peer_name(name)).collect()
 }

@@ -14,11 +14,16 @@ pub use bucket::{Bucket, BucketFault, MOST_RECORDS, Record};
 pub use fingerprint::{Fingerprint, ListKey, ListKeyFault};
 pub use meta::{LAYOUT, META_ITEM, Meta, MetaFault};
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::name::shown;
 
 /// What is done about a listed client, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Action {
     /// Only noted.
     Observe,
@@ -28,6 +33,35 @@ pub enum Action {
     Throttle,
     /// Turned away.
     Block,
+}
+
+/// Text that is no action.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{0}` is not an action: expected `observe`, `require-identity`, `throttle` or `block`")]
+pub struct NotAnAction(String);
+
+impl FromStr for Action {
+    type Err = NotAnAction;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAction> {
+        let all = [Self::Observe, Self::RequireIdentity, Self::Throttle, Self::Block];
+        let found = all.into_iter().find(|action| action.as_str() == text);
+        found.ok_or_else(|| NotAnAction(shown(text)))
+    }
+}
+
+impl TryFrom<String> for Action {
+    type Error = NotAnAction;
+
+    fn try_from(text: String) -> Result<Self, NotAnAction> {
+        text.parse()
+    }
+}
+
+impl From<Action> for &'static str {
+    fn from(action: Action) -> Self {
+        action.as_str()
+    }
 }
 
 impl Action {

@@ -99,7 +99,7 @@ async fn answer(
     stream: &mut BufReader<UnixStream>,
 ) -> io::Result<()> {
     match request {
-        Request::BansList => list(publisher, stream).await,
+        Request::BansList {} => list(publisher, stream).await,
         Request::BansExplain { client } => {
             let explanation = {
                 let state = publisher.lock();
@@ -141,7 +141,7 @@ async fn answer(
             }
             None => say(stream, [failed(format!("{client} is not banned: `bans list` shows who is"))]).await,
         },
-        Request::PeersStatus => {
+        Request::PeersStatus {} => {
             let peers = publisher.lock().peers.clone();
             say(stream, peers.into_iter().map(Reply::Peer).chain([Reply::Done])).await
         }
