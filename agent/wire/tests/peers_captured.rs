@@ -139,7 +139,7 @@ fn every_capture_is_understood_and_every_cut_of_it_is_incomplete() {
             rest = after;
         }
     }
-    assert_eq!(files, 60);
+    assert_eq!(files, 87);
 }
 
 #[test]
@@ -333,4 +333,103 @@ fn a_resync_is_timed_and_what_is_not_acknowledged_comes_again() {
         let taught = lesson.iter().find(|seen| seen.key == "taught").unwrap();
         assert_eq!((&*taught.table, &*taught.numbers), ("/strings", &[5][..]));
     }
+}
+
+/// What a sensor or verdict table held of one key: its numbers, or the current count of its first rate.
+fn held(seen: &[Seen]) -> Vec<(&str, &str, u64)> {
+    let first = |seen: &Seen| match (seen.numbers.first(), seen.rates.first()) {
+        (Some(number), _) => *number,
+        (None, Some((_, rate))) => u64::from(rate.current),
+        (None, None) => panic!("{seen:?}"),
+    };
+    seen.iter().map(|seen| (&*seen.table, &*seen.key, first(seen))).collect()
+}
+
+const CLIENT: (&str, &str) = ("/cs_sensor", "::ffff:198.51.100.1");
+
+#[test]
+fn nothing_is_told_before_the_peer_has_taught() {
+    for version in versions() {
+        let request = [Message::Control(Control::ResyncRequest)];
+        assert_eq!(messages(&bytes(version, "handover-untaught")), request, "{version}");
+
+        let taught = bytes(version, "handover-taught");
+        let acks: Vec<_> =
+            messages(&taught).into_iter().filter(|one| matches!(one, Message::Ack(_))).collect();
+        let ack = |table| Message::Ack(Ack { table: TableId(table), update: UpdateId(1) });
+        assert_eq!(acks, [ack(1), ack(2)], "{version}");
+        assert!(messages(&taught).contains(&Message::Control(Control::ResyncConfirm)), "{version}");
+        let (tables, seen) = replay(&taught);
+        assert_eq!(held(&seen), [(CLIENT.0, CLIENT.1, 1), ("/cs_sensor_subject", "ann", 1)], "{version}");
+        assert_eq!(tables["/cs_sensor"].key(), KeyType::Ipv6);
+        let KeyType::String(length) = tables["/cs_sensor_subject"].key() else { panic!("{version}") };
+        assert_eq!(length.get(), 255);
+        for sensor in tables.values() {
+            assert_eq!(sensor.expiry(), Duration::from_secs(10 * 60));
+            let Parameters::ElementsAndPeriod(elements, period) = sensor.parameters(DataType::GpcRate) else {
+                panic!("{version}")
+            };
+            assert_eq!((elements.get(), period.duration()), (4, Duration::from_secs(60)), "{version}");
+        }
+    }
+}
+
+#[test]
+fn a_reload_keeps_the_tables_and_tells_only_who_asks() {
+    for version in versions() {
+        assert_eq!(messages(&bytes(version, "handover-old")), [], "{version}");
+        assert_eq!(messages(&bytes(version, "handover-new")), [], "{version}");
+
+        let known = bytes(version, "handover-known");
+        assert_eq!(messages(&known).last(), Some(&Message::Control(Control::ResyncFinished)), "{version}");
+        let (tables, mut seen) = replay(&known);
+        assert_eq!(tables["/cs_verdict"].expiry(), Duration::from_secs(24 * 24 * 60 * 60));
+        for verdict in seen.iter().filter(|seen| seen.table.starts_with("/cs_verdict")) {
+            let life = verdict.expiry.unwrap();
+            assert!(
+                life < Duration::from_secs(600) && life > Duration::from_secs(580),
+                "{version}: {life:?}"
+            );
+        }
+        seen.sort_by(|one, other| one.table.cmp(&other.table));
+        let expected = [
+            (CLIENT.0, CLIENT.1, 1),
+            ("/cs_sensor_subject", "ann", 1),
+            ("/cs_verdict", "::ffff:192.0.2.7", 4),
+            ("/cs_verdict_subject", "eve", 4),
+        ];
+        assert_eq!(held(&seen), expected, "{version}");
+        goes_on(version, &seen[0], "handover-known", "handover-counted");
+    }
+}
+
+#[test]
+fn a_cold_start_asks_for_everything_and_counts_on_from_it() {
+    for version in versions() {
+        let request = [Message::Control(Control::ResyncRequest)];
+        assert_eq!(messages(&bytes(version, "cold-request")), request, "{version}");
+        let taught = bytes(version, "cold-taught");
+        let taught = messages(&taught);
+        let acks = taught.iter().filter(|one| matches!(one, Message::Ack(_))).count();
+        assert_eq!(
+            (acks, taught.len(), taught.last()),
+            (4, 5, Some(&Message::Control(Control::ResyncConfirm)))
+        );
+        let (_, known) = replay(&bytes(version, "handover-known"));
+        let before = known.iter().find(|seen| seen.table == CLIENT.0).unwrap();
+        goes_on(version, before, "handover-known", "cold-counted");
+    }
+}
+
+/// The client is counted once more, in the period that `before` was in.
+fn goes_on(version: &str, before: &Seen, before_defined: &str, counted: &str) {
+    let rate = |seen: &Seen| seen.rates.first().unwrap().1;
+    // A definition stands once a session.
+    let whole = [bytes(version, before_defined), bytes(version, counted)].concat();
+    let (_, seen) = replay(&whole);
+    let after = seen.last().unwrap();
+    assert_eq!((&*after.table, &*after.key), CLIENT, "{version}");
+    let (before, after) = (rate(before), rate(after));
+    assert_eq!((before.current, after.current, after.previous), (1, 2, 0), "{version}");
+    assert!(before.elapsed <= after.elapsed && after.elapsed < 20_000, "{version}: {before:?} {after:?}");
 }

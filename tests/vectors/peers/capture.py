@@ -4,8 +4,8 @@
     python3 capture.py HAPROXY [--out DIR]
 
 HAPROXY is any HAProxy binary from 2.6 on, or a script that starts one. It is
-run on the configuration in this file, in a temporary folder and on free ports
-of the loopback, against a small peer in this file; what it sends is written to
+run on the configurations in this file and in handover.py, in a temporary folder
+and on free ports of the loopback, against a small peer; what it sends is written to
 DIR (by default the folder of this file) as
 
     haproxy-VERSION-WHAT.hex
@@ -17,25 +17,23 @@ standard library is used, and nothing is left behind.
 """
 
 import argparse
-import contextlib
+import functools
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from haproxy_capture import WAIT_SECONDS, free_port, read_varint, varint, wait_for_port  # noqa: E402
+import handover  # noqa: E402
+from haproxy_capture import WAIT_SECONDS, varint  # noqa: E402
+from node import LEARN_SECONDS, Node  # noqa: E402
+from peer import (  # noqa: E402
+    ACK, CONFIRM, CONTROL, DEFINE, ERROR, FINISHED, PARTIAL, REQUEST, STICK_TABLE, UPDATE,
+    acks, control, has, hello, message,
+)
 
 HERE = pathlib.Path(__file__).resolve().parent
-LEARN_SECONDS = 8.0
-QUIET_SECONDS = 0.3
-
-CONTROL, ERROR, STICK_TABLE = 0, 1, 10
-REQUEST, FINISHED, PARTIAL, CONFIRM, HEARTBEAT = range(5)
-UPDATE, INCREMENTAL, DEFINE, SWITCH, ACK, TIMED, INCREMENTAL_TIMED = range(0x80, 0x87)
 
 # Every key type; every data type that a table can store, each rate with a
 # period of its own; arrays; and a dictionary: what `stick on` stores.
@@ -97,160 +95,11 @@ SCALARS = [
 ]
 
 
-# --- the wire, as far as a peer must write it -------------------------------
-
-
-def control(kind):
-    return bytes([CONTROL, kind])
-
-
-def message(kind, body):
-    return bytes([STICK_TABLE, kind]) + varint(len(body)) + body
-
-
-def messages(data):
-    """The messages in `data`, each whole with class and type."""
-    at = 0
-    with contextlib.suppress(IndexError):
-        while at < len(data):
-            start, kind = at, data[at + 1]
-            at += 2
-            if kind >= 128:
-                length, at = read_varint(data, at)
-                at += length
-            if at > len(data):
-                return
-            yield data[start:at]
-
-
-def acks(data):
-    """The acknowledgement of every update in `data`."""
-    table, last = None, {}
-    for one in messages(data):
-        kind, body = one[1], one[2:]
-        if one[0] != STICK_TABLE:
-            continue
-        _, at = read_varint(body, 0)
-        if kind == DEFINE:
-            table, _ = read_varint(body, at)
-        elif kind in (UPDATE, TIMED):
-            last[table] = int.from_bytes(body[at : at + 4], "big")
-        elif kind in (INCREMENTAL, INCREMENTAL_TIMED):
-            last[table] = last.get(table, 0) + 1
-    return b"".join(message(ACK, varint(table) + last[table].to_bytes(4, "big")) for table in last)
-
-
-def hello(to="hap", by="probe", first="HAProxyS 2.1"):
-    return f"{first}\n{to}\n{by} 1 0\n".encode()
-
-
 def definition_and_update(name, key, value):
     """Teaches one entry of a table of strings that stores gpt0."""
     table = varint(7) + varint(len(name)) + name + varint(6) + varint(21) + varint(1 << 1) + varint(240_000)
     entry = (77).to_bytes(4, "big") + varint(len(key)) + key + varint(value)
     return message(DEFINE, table) + message(UPDATE, entry)
-
-
-# --- the peer ---------------------------------------------------------------
-
-
-class Talk:
-    """One connection with HAProxy, and all that came over it."""
-
-    def __init__(self, connection):
-        self.connection = connection
-        self.connection.settimeout(0.05)
-        self.heard = b""
-        self.closed = False
-
-    def say(self, data):
-        self.connection.sendall(data)
-
-    def listen(self, enough, seconds=WAIT_SECONDS):
-        """Reads until `enough` is true of what came; tells if it became so."""
-        deadline = time.monotonic() + seconds
-        while not enough(self.heard):
-            if self.closed or time.monotonic() > deadline:
-                return False
-            try:
-                data = self.connection.recv(65536)
-                self.closed = not data
-                self.heard += data
-            except TimeoutError:
-                pass
-            except OSError:
-                self.closed = True
-        return True
-
-    def listen_until_quiet(self):
-        """Reads until nothing came for a while."""
-        while True:
-            before = len(self.heard)
-            if not self.listen(lambda heard: len(heard) > before, QUIET_SECONDS):
-                return
-
-    def take(self):
-        heard, self.heard = self.heard, b""
-        return heard
-
-
-def has(kind_class, kind):
-    return lambda heard: any(one[:2] == bytes([kind_class, kind]) for one in messages(heard))
-
-
-# --- HAProxy ----------------------------------------------------------------
-
-
-class Haproxy:
-    """A running HAProxy, and the socket on which its peer awaits it."""
-
-    def __init__(self, binary, folder, glitches):
-        self.folder = folder
-        self.http, self.peers = free_port(), free_port()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(WAIT_SECONDS * 3)
-        places = {
-            "HTTP": self.http, "PEERS": self.peers, "PROBE": self.listener.getsockname()[1],
-            "GLITCHES": ",glitch_cnt,glitch_rate(20s)" if glitches else "",
-        }
-        config = CONFIG
-        for name, value in places.items():
-            config = config.replace(name, str(value))
-        (folder / "haproxy.cfg").write_text(config)
-        self.process = subprocess.Popen(
-            [binary, "-db", "-f", "haproxy.cfg"], cwd=folder,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        wait_for_port(self.process, self.http)
-
-    def accept(self):
-        connection, _ = self.listener.accept()
-        return Talk(connection)
-
-    def connect(self):
-        return Talk(socket.create_connection(("127.0.0.1", self.peers), timeout=WAIT_SECONDS))
-
-    def request(self, path, header="X: y"):
-        with socket.create_connection(("127.0.0.1", self.http), timeout=WAIT_SECONDS) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{header}\r\nConnection: close\r\n\r\n".encode())
-            answer = connection.recv(4096)
-        if b" 204 " not in answer:
-            raise RuntimeError(f"{path}: {answer[:80]}")
-
-    def command(self, line):
-        with socket.socket(socket.AF_UNIX) as cli:
-            cli.connect(str(self.folder / "cli.sock"))
-            cli.sendall(line.encode() + b"\n")
-            answer = b""
-            while chunk := cli.recv(4096):
-                answer += chunk
-        if answer.strip():
-            raise RuntimeError(f"{line}: {answer.decode()}")
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.listener.close()
 
 
 # --- what is captured -------------------------------------------------------
@@ -375,10 +224,10 @@ def main():
     for old in options.out.glob(f"haproxy-{version}-*.hex"):
         old.unlink()
 
-    def keep(name, what, data):
+    def keep(source, name, what, data):
         lines = [
             f"# {banner}",
-            "# configuration: CONFIG of capture.py beside this file",
+            f"# configuration: CONFIG of {source} beside this file",
             f"# occasion: {what}",
             "# captured by capture.py: the bytes that HAProxy sent",
         ]
@@ -389,13 +238,17 @@ def main():
         print(path.name, len(data))
 
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
-        haproxy = Haproxy(options.haproxy, pathlib.Path(folder), glitches)
+        config = CONFIG.replace("GLITCHES", ",glitch_cnt,glitch_rate(20s)" if glitches else "")
+        haproxy = Node(options.haproxy, pathlib.Path(folder), config)
+        here = functools.partial(keep, "capture.py")
         try:
-            session(haproxy, keep, glitches)
-            statuses(haproxy, keep)
-            complaints(haproxy, keep)
+            session(haproxy, here, glitches)
+            statuses(haproxy, here)
+            complaints(haproxy, here)
         finally:
             haproxy.close()
+    with tempfile.TemporaryDirectory(prefix="peers-") as folder:
+        handover.capture(options.haproxy, pathlib.Path(folder), functools.partial(keep, "handover.py"))
 
 
 if __name__ == "__main__":
