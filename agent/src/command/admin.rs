@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(super) struct Socket {
     /// The publisher's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/countersign/publish-admin.sock")]
+    #[arg(long, value_name = "PATH", default_value = "/run/countersign-publish/admin.sock")]
     socket: PathBuf,
 }
 
