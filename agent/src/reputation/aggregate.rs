@@ -40,6 +40,7 @@ pub struct Moment {
 struct Node {
     name: String,
     tables: Vec<NodeTable>,
+    unreadable: bool,
 }
 
 #[derive(Debug)]
@@ -71,7 +72,8 @@ impl Aggregate {
     /// Nothing heard yet of these nodes; each may hold `most_entries` a table here.
     #[must_use]
     pub fn new(signals: Vec<Signal>, nodes: impl IntoIterator<Item = String>, most_entries: u32) -> Self {
-        let nodes = nodes.into_iter().map(|name| Node { name, tables: Vec::new() }).collect();
+        let nodes =
+            nodes.into_iter().map(|name| Node { name, tables: Vec::new(), unreadable: false }).collect();
         Self { signals, most_entries, nodes }
     }
 
@@ -110,6 +112,20 @@ impl Aggregate {
             }
         }
         unseen
+    }
+
+    /// A node announces a table whose entries can't be read.
+    pub fn announce_unreadable(&mut self, node: NodeNumber) {
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            node.unreadable = true;
+        }
+    }
+
+    /// Whether all that a node told is held.
+    #[must_use]
+    pub fn is_whole(&self, node: NodeNumber) -> bool {
+        let whole = |node: &Node| !node.unreadable && node.tables.iter().all(|table| table.heard.is_whole());
+        self.nodes.get(node.0).is_none_or(whole)
     }
 
     /// A node says what it counts under a key. Gives what came of it where that is an offence.

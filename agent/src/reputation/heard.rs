@@ -40,6 +40,7 @@ pub struct HeardTable {
     used: u32,
     most: u32,
     swept: u32,
+    evicted: bool,
     began: Instant,
 }
 
@@ -104,6 +105,7 @@ impl HeardTable {
             used: 0,
             most: most.max(1),
             swept: 0,
+            evicted: false,
             began: now,
         }
     }
@@ -124,6 +126,12 @@ impl HeardTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Whether an entry that lived was ever let go for want of room.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        !self.evicted
     }
 
     /// Where a value of the entries lies, if they have it.
@@ -271,6 +279,7 @@ impl HeardTable {
         while self.free.is_empty() && self.used >= self.most {
             let slot = self.step();
             self.remove(slot);
+            self.evicted = true;
         }
         let slot = match self.free.pop() {
             Some(slot) => slot,

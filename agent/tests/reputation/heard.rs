@@ -68,6 +68,7 @@ fn a_full_table_lets_others_go_and_never_grows() {
             assert!(table.put(entry, Lifetime::Forever, began).is_some(), "the newest is always held");
         });
         assert!(table.len() <= 100);
+        assert_eq!(table.is_whole(), number < 100);
     }
 }
 

@@ -257,9 +257,13 @@ impl Peer {
                 Kind::Agent => None,
             };
             let Some((name, schema, _)) = held else {
+                // The bans, and what this node itself had counted: all that there is, or else it is not said.
+                let completeness = match self.kind {
+                    Kind::Node if !state.aggregate.is_whole(self.number) => Completeness::Partial,
+                    Kind::Node | Kind::Agent => Completeness::Finished,
+                };
                 drop(state);
-                // We hold all that there is: the bans, and what this node itself had counted.
-                session.end_lesson(Completeness::Finished, at, out).map_err(|_| Unteachable)?;
+                session.end_lesson(completeness, at, out).map_err(|_| Unteachable)?;
                 self.owed = Owed::Nothing;
                 break;
             };
@@ -341,6 +345,7 @@ impl Handler for Peer {
                 Err(unreadable) => {
                     let name = table.name().escape_ascii().to_string();
                     let fault = format!("table `{name}` can't be read: {unreadable}");
+                    self.publisher.lock().aggregate.announce_unreadable(self.number);
                     self.count(|status| {
                         tracing::error!(peer = status.name, "{fault}");
                         status.faults.push(fault);
