@@ -10,7 +10,7 @@ use haproxy_wire::peers::{Entry, Key, Lifetime, Schema, Shape};
 use super::bans::{BanFault, Bans, Change};
 use super::heard::{Column, HeardTable, Held};
 use super::signal::Signal;
-use super::table::client_of;
+use super::table::{VerdictTable, client_of};
 
 /// The tables of all nodes, and the signals that watch them.
 ///
@@ -196,7 +196,7 @@ impl Aggregate {
     /// What each node counts of a client now, by signal.
     #[must_use]
     pub fn counts_of(&self, client: &ClientKey, now: Instant) -> Vec<(&Signal, BTreeMap<&str, u64>)> {
-        let key = super::table::key_of(client);
+        let Some((_, key)) = VerdictTable::of(client) else { return Vec::new() };
         self.signals
             .iter()
             .enumerate()

@@ -64,6 +64,8 @@ impl List {
             (ClientKey::Subject(subject), None) => {
                 self.subjects.remove(subject.as_str());
             }
+            // No assertion names one.
+            (ClientKey::Session(_), _) => {}
             (address, Some(listed)) => {
                 self.addresses.insert(address, listed);
             }

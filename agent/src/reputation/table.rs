@@ -38,12 +38,17 @@ impl VerdictTable {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Addresses, Self::Subjects];
 
-    /// The table that a client is in.
+    /// The table that a client is in, and its key there. Sessions are in none: only the edge knows them.
     #[must_use]
-    pub const fn of(client: &ClientKey) -> Self {
+    pub fn of(client: &ClientKey) -> Option<(Self, Key<'_>)> {
         match client {
-            ClientKey::Ipv4(_) | ClientKey::Ipv6Network(_) => Self::Addresses,
-            ClientKey::Subject(_) => Self::Subjects,
+            ClientKey::Ipv4(address) => Some((Self::Addresses, Key::Ipv6(address.to_ipv6_mapped()))),
+            ClientKey::Ipv6Network([a, b, c, d, e, f, g, h]) => {
+                let network = [*a, *b, *c, *d, *e, *f, *g, *h, 0, 0, 0, 0, 0, 0, 0, 0];
+                Some((Self::Addresses, Key::Ipv6(Ipv6Addr::from(network))))
+            }
+            ClientKey::Subject(subject) => Some((Self::Subjects, Key::String(subject.as_str().as_bytes()))),
+            ClientKey::Session(_) => None,
         }
     }
 
@@ -130,17 +135,5 @@ pub fn client_of(key: &Key<'_>) -> Option<ClientKey> {
         Key::Ipv6(address) => Some(ClientKey::of_address(IpAddr::V6(*address))),
         Key::String(text) => std::str::from_utf8(text).ok()?.parse().ok().map(ClientKey::Subject),
         Key::Integer(_) | Key::Binary(_) => None,
-    }
-}
-
-/// The key of a client in our tables.
-#[must_use]
-pub fn key_of(client: &ClientKey) -> Key<'_> {
-    match client {
-        ClientKey::Ipv4(address) => Key::Ipv6(address.to_ipv6_mapped()),
-        ClientKey::Ipv6Network([a, b, c, d, e, f, g, h]) => {
-            Key::Ipv6(Ipv6Addr::from([*a, *b, *c, *d, *e, *f, *g, *h, 0, 0, 0, 0, 0, 0, 0, 0]))
-        }
-        ClientKey::Subject(subject) => Key::String(subject.as_str().as_bytes()),
     }
 }

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use countersign::reputation::aggregate::{Aggregate, Consequence, Moment, NodeNumber};
 use countersign::reputation::bans::Bans;
 use countersign::reputation::signal::{Rung, Signal};
+use countersign::reputation::table::VerdictTable;
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::Action;
 use countersign_contract::time::UnixSeconds;
@@ -103,8 +104,8 @@ impl Stage {
         values: &[Value<'_>],
     ) -> Option<Consequence> {
         let moment = Moment { steady: self.steady(), unix: self.now() };
-        let key =
-            countersign::reputation::table::key_of(&client.parse::<ClientKey>().unwrap()).to_owned_key();
+        let client: ClientKey = client.parse().unwrap();
+        let (_, key) = VerdictTable::of(&client).unwrap();
         let Self { aggregate, bans, .. } = self;
         with_entry(&sensor(), &key, values, |entry| {
             aggregate.hear(NodeNumber(node), b"/cs_sensor", entry, Lifetime::For(LIFE), bans, moment)
@@ -118,18 +119,5 @@ impl Stage {
     /// What is done about a client now.
     pub(crate) fn action(&self, client: &str) -> Option<Action> {
         self.bans.ban(&client.parse().unwrap(), self.now()).map(|ban| ban.action)
-    }
-}
-
-trait ToOwnedKey {
-    fn to_owned_key(&self) -> Key<'static>;
-}
-
-impl ToOwnedKey for Key<'_> {
-    fn to_owned_key(&self) -> Key<'static> {
-        match self {
-            Key::Ipv6(address) => Key::Ipv6(*address),
-            other => panic!("an address, not {other:?}"),
-        }
     }
 }

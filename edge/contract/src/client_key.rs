@@ -7,15 +7,17 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::name::{NotAName, Subject, shown};
+use crate::name::{NotAName, SessionId, Subject, shown};
 
 /// What stands before a subject in text, so that no subject can be taken for an address.
 const SUBJECT: &str = "subject:";
+/// The same of a session.
+const SESSION: &str = "session:";
 
 /// A typed key of one client. The same client has the same key at the agent, in every HAProxy and
 /// at the edge.
 ///
-/// As text: `192.0.2.7`, `2001:db8:1:2::/64`, `subject:ann`. Any address of a /64 is read as that
+/// As text: `192.0.2.7`, `2001:db8:1:2::/64`, `subject:ann`, `session:08a5`. Any address of a /64 is read as that
 /// /64, an IPv4-mapped one as the IPv4 address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -26,6 +28,8 @@ pub enum ClientKey {
     Ipv6Network([u8; 8]),
     /// Who is signed in, whatever their address.
     Subject(Subject),
+    /// One log-in of somebody. The edge alone knows it: no assertion names it.
+    Session(SessionId),
 }
 
 impl ClientKey {
@@ -55,6 +59,7 @@ impl ClientKey {
             Self::Ipv4(v4) => tagged(b'4', &v4.octets()),
             Self::Ipv6Network(network) => tagged(b'6', network),
             Self::Subject(subject) => tagged(b's', subject.as_str().as_bytes()),
+            Self::Session(session) => tagged(b't', session.as_str().as_bytes()),
         }
     }
 }
@@ -68,6 +73,7 @@ impl fmt::Display for ClientKey {
                 write!(f, "{v6}/64")
             }
             Self::Subject(subject) => write!(f, "{SUBJECT}{subject}"),
+            Self::Session(session) => write!(f, "{SESSION}{session}"),
         }
     }
 }
@@ -76,14 +82,14 @@ impl fmt::Display for ClientKey {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NotAClient {
     /// Neither an address nor a subject.
-    #[error("`{0}` is not a client: expected an address, an IPv6 /64, or `subject:NAME`")]
+    #[error("`{0}` is not a client: expected an address, an IPv6 /64, `subject:NAME` or `session:ID`")]
     Unknown(String),
     /// A prefix that is not what one client has.
     #[error("`{0}` is not one client: expected one IPv4 address, or an IPv6 prefix of /64")]
     Prefix(String),
-    /// A subject that no assertion can name.
+    /// A subject or a session that can't be.
     #[error(transparent)]
-    Subject(#[from] NotAName),
+    Name(#[from] NotAName),
 }
 
 impl FromStr for ClientKey {
@@ -92,6 +98,9 @@ impl FromStr for ClientKey {
     fn from_str(text: &str) -> Result<Self, NotAClient> {
         if let Some(subject) = text.strip_prefix(SUBJECT) {
             return Ok(Self::Subject(subject.parse()?));
+        }
+        if let Some(session) = text.strip_prefix(SESSION) {
+            return Ok(Self::Session(session.parse()?));
         }
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
@@ -146,6 +155,7 @@ mod tests {
             ("2001:db8:1:2::/64", "2001:db8:1:2::/64"),
             ("subject:ann", "subject:ann"),
             ("subject:192.0.2.7", "subject:192.0.2.7"),
+            ("session:08a5", "session:08a5"),
         ] {
             let key: ClientKey = text.parse().unwrap();
             assert_eq!(key.to_string(), canonical);

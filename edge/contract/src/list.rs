@@ -1,9 +1,9 @@
 //! The list of offenders as the edge's dictionary holds it.
 //!
-//! One item of the store is a bucket of up to 666 records of 9 bytes; which bucket a client
-//! belongs to, and its record's fingerprint, both come from one HMAC over its key. So 500 items
-//! hold a third of a million clients, and no address stands in clear. An item `_meta` says how
-//! to read the buckets. Reputation may only ever take access away, so whatever can't be read
+//! One item of the store is a bucket of up to 666 records of 9 bytes; which two buckets may hold a
+//! client's record, and the mark that stands in it, come from one HMAC over its key. So 500 items
+//! hold a third of a million clients, and no address stands in clear. An item `_meta` says which set
+//! of buckets is in use and how to read it. Reputation may only ever take access away, so whatever can't be read
 //! means "not listed" and is reported for counting.
 
 mod bucket;
@@ -11,8 +11,8 @@ mod fingerprint;
 mod meta;
 
 pub use bucket::{Bucket, BucketFault, MOST_RECORDS, Record};
-pub use fingerprint::{Fingerprint, ListKey, ListKeyFault};
-pub use meta::{LAYOUT, META_ITEM, Meta, MetaFault};
+pub use fingerprint::{Fingerprint, ListKey, ListKeyFault, ListKeys, Mark};
+pub use meta::{LAYOUT, ListMode, META_ITEM, Meta, MetaFault, Set};
 
 use std::str::FromStr;
 

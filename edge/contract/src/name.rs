@@ -129,6 +129,11 @@ name!(
     |t| !t.is_empty() && t.len() <= 255 && t.trim() == t && !t.chars().any(char::is_control)
 );
 name!(
+    /// One log-in of somebody, as the identity provider names it (`sid` of OpenID Connect, else `jti` of RFC 7519).
+    SessionId, "session id", "1 to 255 bytes, no control character, no space at either end",
+    |t| !t.is_empty() && t.len() <= 255 && t.trim() == t && !t.chars().any(char::is_control)
+);
+name!(
     /// The id of a key (`kid` of RFC 7515).
     KeyId, "key id", "1 to 64 of `A-Za-z0-9-_.:/`", |t| is_identifier(t, 64)
 );

@@ -8,8 +8,12 @@
     clippy::string_slice
 )]
 
+use std::num::NonZeroU32;
+
 use countersign_contract::client_key::ClientKey;
-use countersign_contract::list::{Action, Bucket, BucketFault, ListKey, Meta, MetaFault, Record};
+use countersign_contract::list::{
+    Action, Bucket, BucketFault, ListKey, ListKeys, MOST_RECORDS, Meta, MetaFault, Record, Set,
+};
 use countersign_contract::time::UnixSeconds;
 use proptest::prelude::*;
 
@@ -26,29 +30,31 @@ fn client(n: u32) -> ClientKey {
 #[test]
 fn a_full_bucket_fits_into_an_item_of_the_store() {
     let records: Vec<_> = (0..666)
-        .map(|n| (key().fingerprint(&client(n)), Record { action: Action::Block, expires: EPOCH.plus(600) }))
+        .map(|n| {
+            (key().fingerprint(&client(n)).mark(), Record { action: Action::Block, expires: EPOCH.plus(600) })
+        })
         .collect();
     let value = Bucket::pack(&records, EPOCH).unwrap();
     assert_eq!(value.len(), 7992);
     let bucket = Bucket::parse(&value).unwrap();
     for n in 0..666 {
-        assert!(bucket.find(&key().fingerprint(&client(n)), EPOCH, EPOCH).is_some(), "{n}");
+        assert!(bucket.find(key().fingerprint(&client(n)).mark(), EPOCH, EPOCH).is_some(), "{n}");
     }
     for n in 1000..11_000 {
-        assert_eq!(bucket.find(&key().fingerprint(&client(n)), EPOCH, EPOCH), None, "{n}");
+        assert_eq!(bucket.find(key().fingerprint(&client(n)).mark(), EPOCH, EPOCH), None, "{n}");
     }
-    let one_more = [&records[..], &[(key().fingerprint(&client(667)), records[0].1)]].concat();
+    let one_more = [&records[..], &[(key().fingerprint(&client(667)).mark(), records[0].1)]].concat();
     assert_eq!(Bucket::pack(&one_more, EPOCH), Err(BucketFault::Full(667)));
 }
 
 #[test]
 fn a_record_ends_at_its_time() {
-    let fingerprint = key().fingerprint(&client(1));
+    let fingerprint = key().fingerprint(&client(1)).mark();
     let record = Record { action: Action::Throttle, expires: EPOCH.plus(120) };
     let value = Bucket::pack(&[(fingerprint, record)], EPOCH).unwrap();
     let bucket = Bucket::parse(&value).unwrap();
-    assert_eq!(bucket.find(&fingerprint, EPOCH, EPOCH.plus(119)), Some(record));
-    assert_eq!(bucket.find(&fingerprint, EPOCH, EPOCH.plus(120)), None);
+    assert_eq!(bucket.find(fingerprint, EPOCH, EPOCH.plus(119)), Some(record));
+    assert_eq!(bucket.find(fingerprint, EPOCH, EPOCH.plus(120)), None);
 }
 
 #[test]
@@ -61,16 +67,64 @@ fn half_written_and_foreign_items_are_not_read() {
     ] {
         assert_eq!(Bucket::parse(value).unwrap_err(), fault, "{value}");
     }
-    assert!(matches!(Meta::parse("{\"layout\":1,"), Err(MetaFault::Json(_))));
+    assert!(matches!(Meta::parse("{\"layout\":2,"), Err(MetaFault::Json(_))));
     assert!(matches!(
-        Meta::parse(r#"{"layout":1,"buckets":0,"generation":1,"epoch":0,"writer":"x"}"#),
+        Meta::parse(
+            r#"{"layout":2,"set":"a","buckets":0,"key":"k1","mode":"enforce","generation":1,"epoch":0,"writer":"x"}"#
+        ),
         Err(MetaFault::Json(_))
     ));
     assert_eq!(
-        Meta::parse(r#"{"layout":2,"buckets":1,"generation":1,"epoch":0,"writer":"x"}"#),
-        Err(MetaFault::Layout(2))
+        Meta::parse(
+            r#"{"layout":3,"set":"a","buckets":1,"key":"k1","mode":"enforce","generation":1,"epoch":0,"writer":"x"}"#
+        ),
+        Err(MetaFault::Layout(3))
     );
     assert!(ListKey::from_base64url("short").is_err());
+}
+
+#[test]
+fn an_older_layout_is_told_from_garbage() {
+    let older = r#"{"layout":1,"buckets":7,"generation":1,"epoch":0,"writer":"x"}"#;
+    assert_eq!(Meta::parse(older), Err(MetaFault::Layout(1)));
+}
+
+#[test]
+fn with_two_buckets_to_choose_from_a_store_fills_evenly() {
+    // A third of a million clients less a tenth, in the 499 buckets of a config store beside its head.
+    let buckets = NonZeroU32::new(499).unwrap();
+    let mut filled = vec![0_usize; 499];
+    for n in 0..300_000 {
+        let choices = key().fingerprint(&client(n)).buckets(buckets);
+        assert_ne!(choices[0], choices[1]);
+        let chosen = choices.into_iter().min_by_key(|bucket| filled[*bucket as usize]).unwrap();
+        filled[chosen as usize] += 1;
+    }
+    assert!(filled.iter().all(|records| *records <= MOST_RECORDS), "{:?}", filled.iter().max());
+}
+
+#[test]
+fn items_of_buckets_are_told_from_foreign_ones() {
+    assert_eq!(Bucket::of_item_key(&Bucket::item_key(Set::A, 7)), Some((Set::A, 7)));
+    assert_eq!(Bucket::of_item_key("b0499"), Some((Set::B, 499)));
+    for foreign in ["_meta", "a7", "a00007", "b-001", "c0001", "a", "", "b0001x", "a+001"] {
+        assert_eq!(Bucket::of_item_key(foreign), None, "{foreign}");
+    }
+}
+
+#[test]
+fn list_keys_are_held_by_id_and_never_shown() {
+    let (one, two) =
+        ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+    let keys = ListKeys::parse(&format!("k1:{one}\n k2:{two}\n")).unwrap();
+    let of = |id: &str| keys.get(&id.parse().unwrap()).map(|key| key.fingerprint(&client(1)));
+    assert_eq!(of("k1"), Some(key().fingerprint(&client(1))));
+    assert!(of("k2").is_some_and(|other| Some(other) != of("k1")) && of("k3").is_none());
+    assert!(!format!("{keys:?}").contains("AAEC"));
+    for wrong in ["", one, "k1:short", &format!("k1:{one} k1:{two}"), &format!("k 1:{one}")] {
+        let message = ListKeys::parse(wrong).unwrap_err().to_string();
+        assert!(!message.contains("AAECAwQFBg"), "{message}");
+    }
 }
 
 proptest! {
@@ -78,16 +132,16 @@ proptest! {
     fn every_record_comes_back(n in any::<u32>(), action in prop_oneof![
         Just(Action::Observe), Just(Action::RequireIdentity), Just(Action::Throttle), Just(Action::Block)
     ], minutes in 1u64..2_000_000) {
-        let fingerprint = key().fingerprint(&client(n));
+        let fingerprint = key().fingerprint(&client(n)).mark();
         let record = Record { action, expires: EPOCH.plus(minutes * 60) };
         let value = Bucket::pack(&[(fingerprint, record)], EPOCH).unwrap();
-        prop_assert_eq!(Bucket::parse(&value).unwrap().find(&fingerprint, EPOCH, EPOCH), Some(record));
+        prop_assert_eq!(Bucket::parse(&value).unwrap().find(fingerprint, EPOCH, EPOCH), Some(record));
     }
 
     #[test]
     fn any_text_is_answered_without_a_panic(value in ".{0,100}") {
         if let Ok(bucket) = Bucket::parse(&value) {
-            let _ = bucket.find(&key().fingerprint(&client(1)), EPOCH, EPOCH);
+            let _ = bucket.find(key().fingerprint(&client(1)).mark(), EPOCH, EPOCH);
         }
         let _ = Meta::parse(&value);
     }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::Publisher;
 use crate::reputation::aggregate::NodeNumber;
 use crate::reputation::bans::ChangeNumber;
-use crate::reputation::table::{Taught, VerdictTable, client_of, key_of};
+use crate::reputation::table::{Taught, VerdictTable, client_of};
 use crate::serve::clock::now;
 
 /// After how long a node that was not in sync itself is asked again: HAProxy gives up waiting after 5 s.
@@ -190,19 +190,14 @@ impl Peer {
         let state = self.publisher.lock();
         let today = now().seconds();
         let mut teach = |client: &ClientKey, taught: Taught, out: &mut BytesMut| {
-            let teaching = match VerdictTable::of(client) {
+            let Some((table, key)) = VerdictTable::of(client) else { return Ok(()) };
+            let teaching = match table {
                 VerdictTable::Addresses => &mut offered.addresses,
                 VerdictTable::Subjects => &mut offered.subjects,
             };
             let values = taught.values();
             let expiry = Some(Duration::from_secs(taught.until.since(today)));
-            let lesson = Lesson {
-                id: teaching.next(),
-                expiry,
-                key: key_of(client),
-                values: &values,
-                server_key: None,
-            };
+            let lesson = Lesson { id: teaching.next(), expiry, key, values: &values, server_key: None };
             session.teach(teaching.table, &lesson, at, out)
         };
         let mut all = true;

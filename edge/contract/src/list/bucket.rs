@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 
-use super::{Action, Fingerprint};
+use super::{Action, Mark, Set};
 use crate::time::UnixSeconds;
 
 /// Bytes of a record: 6 of fingerprint, 3 of action and expiry; 12 characters of base64url.
@@ -46,10 +46,18 @@ pub enum BucketFault {
 pub struct Bucket<'a>(&'a str);
 
 impl<'a> Bucket<'a> {
-    /// The item's name in the store, e.g. `b0007`.
+    /// The item's name in the store, e.g. `a0007`.
     #[must_use]
-    pub fn item_key(number: u32) -> String {
-        format!("b{number:04}")
+    pub fn item_key(set: Set, number: u32) -> String {
+        format!("{}{number:04}", set.as_str())
+    }
+
+    /// The set and the number of an item's name, if it is a bucket's.
+    #[must_use]
+    pub fn of_item_key(key: &str) -> Option<(Set, u32)> {
+        let set = Set::ALL.into_iter().find(|set| key.starts_with(set.as_str()))?;
+        let number = key.get(1..)?.parse().ok()?;
+        (Self::item_key(set, number) == key).then_some((set, number))
     }
 
     /// Takes the value of a bucket's item.
@@ -66,28 +74,34 @@ impl<'a> Bucket<'a> {
 
     /// The record of a client that is still in force at `now`; the hardest one if there are more.
     #[must_use]
-    pub fn find(&self, client: &Fingerprint, epoch: UnixSeconds, now: UnixSeconds) -> Option<Record> {
+    pub fn find(&self, client: Mark, epoch: UnixSeconds, now: UnixSeconds) -> Option<Record> {
         // Six bytes are eight characters: records are compared in the encoding, without decoding.
-        let wanted = URL_SAFE_NO_PAD.encode(client.record);
+        let wanted = URL_SAFE_NO_PAD.encode(client.0);
         self.0
             .as_bytes()
             .chunks_exact(RECORD_CHARS)
             .filter(|chars| chars.starts_with(wanted.as_bytes()))
             .filter_map(|chars| decode(chars, epoch))
+            .map(|(_, record)| record)
             .filter(|record| record.expires > now)
             .max_by_key(|record| record.action)
+    }
+
+    /// All records, those that have ended too.
+    pub fn records(&self, epoch: UnixSeconds) -> impl Iterator<Item = (Mark, Record)> {
+        self.0.as_bytes().chunks_exact(RECORD_CHARS).filter_map(move |chars| decode(chars, epoch))
     }
 
     /// Packs records into the value of one item.
     ///
     /// # Errors
     /// [`BucketFault::Full`] if they don't fit.
-    pub fn pack(records: &[(Fingerprint, Record)], epoch: UnixSeconds) -> Result<String, BucketFault> {
+    pub fn pack(records: &[(Mark, Record)], epoch: UnixSeconds) -> Result<String, BucketFault> {
         if records.len() > MOST_RECORDS {
             return Err(BucketFault::Full(records.len()));
         }
         let mut packed: Vec<[u8; RECORD_BYTES]> =
-            records.iter().map(|(client, record)| encode(client, record, epoch)).collect();
+            records.iter().map(|(client, record)| encode(*client, record, epoch)).collect();
         packed.sort_unstable();
         packed.dedup();
         let mut value = String::with_capacity(packed.len() * RECORD_CHARS);
@@ -98,19 +112,20 @@ impl<'a> Bucket<'a> {
     }
 }
 
-fn encode(client: &Fingerprint, record: &Record, epoch: UnixSeconds) -> [u8; RECORD_BYTES] {
+fn encode(client: Mark, record: &Record, epoch: UnixSeconds) -> [u8; RECORD_BYTES] {
     let minutes = record.expires.since(epoch).div_ceil(60).min(u64::from(LATEST_MINUTE));
     let minutes = u32::try_from(minutes).unwrap_or(LATEST_MINUTE);
-    let [a, b, c, d, e, f] = client.record;
+    let Mark([a, b, c, d, e, f]) = client;
     let [_, x, y, z] = (record.action.to_bits() << EXPIRY_BITS | minutes).to_be_bytes();
     [a, b, c, d, e, f, x, y, z]
 }
 
-fn decode(chars: &[u8], epoch: UnixSeconds) -> Option<Record> {
+fn decode(chars: &[u8], epoch: UnixSeconds) -> Option<(Mark, Record)> {
     let mut bytes = [0; RECORD_BYTES];
     URL_SAFE_NO_PAD.decode_slice(chars, &mut bytes).ok()?;
-    let [.., x, y, z] = bytes;
+    let [a, b, c, d, e, f, x, y, z] = bytes;
     let word = u32::from_be_bytes([0, x, y, z]);
     let action = Action::from_bits(word >> EXPIRY_BITS)?;
-    Some(Record { action, expires: epoch.plus(u64::from(word & LATEST_MINUTE) * 60) })
+    let expires = epoch.plus(u64::from(word & LATEST_MINUTE) * 60);
+    Some((Mark([a, b, c, d, e, f]), Record { action, expires }))
 }

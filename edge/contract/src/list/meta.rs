@@ -5,21 +5,73 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::name::KeyId;
 use crate::time::UnixSeconds;
 
 /// The name of the item.
 pub const META_ITEM: &str = "_meta";
 
 /// The layout described in [`crate::list`], the only one there is.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
+
+/// One of the two sets of buckets that a store may hold. The one that is not in use is where the next list
+/// is built when the number of buckets or the key changes, so that there is a whole one at every moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Set {
+    /// Items `a0000` and on.
+    A,
+    /// Items `b0000` and on.
+    B,
+}
+
+impl Set {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::A, Self::B];
+
+    /// What its items' names begin with.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// Whether the edge acts on a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListMode {
+    /// It only notes what it would have done.
+    Observe,
+    /// It acts.
+    #[default]
+    Enforce,
+}
 
 /// How to read the buckets of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// Layout of the records: [`LAYOUT`].
     pub layout: u32,
-    /// How many buckets the list has.
+    /// The set of buckets in use.
+    pub set: Set,
+    /// How many buckets it has.
     pub buckets: NonZeroU32,
+    /// The list key that its fingerprints are made with.
+    pub key: KeyId,
+    /// Whether the edge acts on it.
+    pub mode: ListMode,
     /// Counts up with every change.
     pub generation: u64,
     /// The point that records count their expiry from.
@@ -35,7 +87,7 @@ pub enum MetaFault {
     #[error("item `_meta` can't be read: {0}")]
     Json(String),
     /// Another layout.
-    #[error("item `_meta` is of layout {0}, expected 1")]
+    #[error("item `_meta` is of layout {0}, expected {LAYOUT}")]
     Layout(u32),
 }
 
@@ -45,7 +97,16 @@ impl Meta {
     /// # Errors
     /// [`MetaFault`] if it is garbled or of another layout.
     pub fn parse(value: &str) -> Result<Self, MetaFault> {
-        let meta: Self = serde_json::from_str(value).map_err(|e| MetaFault::Json(e.to_string()))?;
-        if meta.layout == LAYOUT { Ok(meta) } else { Err(MetaFault::Layout(meta.layout)) }
+        /// What every layout has.
+        #[derive(Deserialize)]
+        struct Any {
+            layout: u32,
+        }
+
+        let fault = |error: serde_json::Error| MetaFault::Json(error.to_string());
+        match serde_json::from_str(value).map_err(fault)? {
+            Any { layout: LAYOUT } => serde_json::from_str(value).map_err(fault),
+            Any { layout } => Err(MetaFault::Layout(layout)),
+        }
     }
 }
