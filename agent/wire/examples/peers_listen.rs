@@ -6,7 +6,7 @@
 
 use bytes::BytesMut;
 use haproxy_wire::peers::net::{Fill, Handler, Listener, run};
-use haproxy_wire::peers::{AskError, Event, PeerName, Refusal, Session, SessionId, Settings};
+use haproxy_wire::peers::{Completeness, Event, PeerName, Refusal, Session, SessionId, Settings};
 use std::error::Error;
 use std::future::pending;
 use std::time::Instant;
@@ -30,8 +30,10 @@ impl Handler for Printer {
 
     fn fill(&mut self, session: &mut Session, now: Instant, _: usize, out: &mut BytesMut) -> Fill {
         if !self.asked {
-            self.asked = !matches!(session.request_resync(now, out), Err(AskError::NotOpen(_)));
+            self.asked = session.request_resync(now, out).is_ok();
         }
+        // Nothing is held here. HAProxy pushes nothing before its own question is answered.
+        let _not_asked = session.end_lesson(Completeness::Partial, now, out);
         Fill::Idle
     }
 

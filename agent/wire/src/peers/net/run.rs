@@ -312,6 +312,8 @@ impl<H: Handler> Running<H> {
                 self.outbox.shut();
                 self.broken = Some(error);
             }
+            // TLS that ends without a word; the protocol has none either, so nothing is cut off unseen.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Ended::Closed),
             Err(error) => return Err(Ended::Io(self.broken.take().unwrap_or(error))),
         }
         Ok(())
