@@ -10,6 +10,7 @@ pub mod admin;
 pub mod audit;
 pub mod command;
 pub mod policy;
+pub mod publish;
 pub mod reason;
 pub mod reputation;
 pub mod request;
