@@ -352,6 +352,8 @@ impl Handler for Peer {
                     });
                 }
             },
+            // An agent has nothing to tell: one that was stolen must not be able to ban anybody.
+            Event::Update(_) if self.kind == Kind::Agent => {}
             Event::Update(received) => {
                 if VerdictTable::named(received.table.name()).is_some() {
                     let taught = Taught::read(&received.entry);
@@ -361,7 +363,7 @@ impl Handler for Peer {
                     {
                         self.strays.push_back((client, stray));
                     }
-                } else if self.kind == Kind::Node {
+                } else {
                     let name = received.table.name();
                     self.publisher.hear(self.number, name, &received.entry, received.lifetime, at);
                 }
