@@ -21,6 +21,7 @@ pub mod journal;
 pub mod listing;
 pub mod load;
 pub mod node;
+pub mod peer;
 pub mod pieces;
 pub mod pools;
 pub mod ports;
