@@ -49,6 +49,7 @@ pub(super) struct Peer {
     taught: ChangeNumber,
     owed: Owed,
     ask: Ask,
+    asked: Option<Instant>,
     strays: VecDeque<(ClientKey, Taught)>,
     sensors: Vec<(Box<[u8]>, Schema, Teaching)>,
     unacknowledged: Option<Instant>,
@@ -119,6 +120,7 @@ impl Peer {
             taught: ChangeNumber::default(),
             owed: Owed::Nothing,
             ask,
+            asked: None,
             strays: VecDeque::new(),
             sensors: Vec::new(),
             unacknowledged: None,
@@ -171,7 +173,7 @@ impl Peer {
             Ask::No => false,
         };
         if due && session.request_resync(at, out).is_ok() {
-            self.ask = Ask::No;
+            (self.ask, self.asked) = (Ask::No, Some(at));
         }
         Ok(())
     }
@@ -376,7 +378,8 @@ impl Handler for Peer {
                 if *completeness == Completeness::Partial {
                     self.ask = Ask::At(at + ASK_AGAIN);
                 } else {
-                    self.publisher.heard_all(self.number);
+                    let took = self.asked.map(|asked| at.saturating_duration_since(asked));
+                    self.publisher.heard_all(self.number, took.unwrap_or_default());
                 }
             }
             Event::Acknowledged { table, update } => self.acknowledged(*table, *update),
