@@ -49,7 +49,7 @@ impl Publisher {
         let exchange = || {
             let mut stream = UnixStream::connect(&self.admin)?;
             stream.set_read_timeout(Some(PATIENCE))?;
-            let mut request = serde_json::to_vec(&Request::PeersStatus)?;
+            let mut request = serde_json::to_vec(&Request::PeersStatus {})?;
             request.push(b'\n');
             stream.write_all(&request)?;
             let mut line = String::new();
