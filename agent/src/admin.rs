@@ -146,10 +146,21 @@ pub struct PeerStatus {
     pub connected_since: Option<UnixSeconds>,
     /// Entries that it told since then.
     pub heard: u64,
+    /// When it last told all that it held, if it did since then.
+    pub told_all: Option<ToldAll>,
     /// Bans and pardons that it was taught since then.
     pub taught: u64,
     /// Whether it has taken all that it was taught.
     pub acknowledged: bool,
     /// What is wrong, if something is.
     pub faults: Vec<String>,
+}
+
+/// A peer told all that it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldAll {
+    /// When it was over.
+    pub at: UnixSeconds,
+    /// How long it took, from our request on, in milliseconds.
+    pub took_millis: u64,
 }

@@ -17,7 +17,8 @@ const OUR_NAMES: [&str; 3] = ["Countersign-Decision", "Countersign-Receipt", "Co
 
 /// One application server of a pool.
 ///
-/// Every answer is JSON: `{"pool": …, "line": "GET /… HTTP/1.1", "headers": [[name, value], …]}`.
+/// Every answer is JSON: `{"pool": …, "line": "GET /… HTTP/1.1", "headers": [[name, value], …]}`,
+/// with status 200, or with the one that the query `?status=404` asks for.
 /// It also answers with headers in our name, which must never get past HAProxy.
 #[derive(Debug)]
 pub struct Application {
@@ -41,6 +42,7 @@ impl Application {
                 "headers": received.headers,
                 "body": String::from_utf8_lossy(&received.body),
             }));
+            reply.status = wanted_status(&received.line).unwrap_or(reply.status);
             for name in OUR_NAMES {
                 reply.headers.push((name.into(), MADE_UP.into()));
             }
@@ -61,6 +63,12 @@ impl Application {
     pub fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
     }
+}
+
+/// The status in a request line whose query begins with `status=`.
+fn wanted_status(line: &str) -> Option<u16> {
+    let (_, query) = line.split_whitespace().nth(1)?.split_once('?')?;
+    query.split('&').next()?.strip_prefix("status=")?.parse().ok()
 }
 
 /// What an application saw of a request, read back from its answer.

@@ -1,6 +1,9 @@
 //! A request of a scene, and what came of it.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
 
 use crate::application::SeenByApplication;
 use crate::client::{Answer, Request};
@@ -15,6 +18,20 @@ pub struct Ask {
     pub request: Request,
     /// Occurs in the path of this request and of no other.
     pub marker: String,
+}
+
+/// Gives every request of a stage its marker.
+#[derive(Debug, Default)]
+pub struct Markers(AtomicU64);
+
+impl Markers {
+    /// A request for `path` and one more segment that occurs nowhere else.
+    #[must_use]
+    pub fn ask(&self, host: &str, method: &str, path: &str) -> Ask {
+        let marker = format!("scene-{:06}-end", self.0.fetch_add(1, Ordering::Relaxed));
+        let request = Request::new(method, host, &format!("{path}/{marker}"));
+        Ask { request, marker }
+    }
 }
 
 impl Ask {
@@ -41,6 +58,13 @@ impl Ask {
     #[must_use]
     pub fn assertion(self, assertion: &str) -> Self {
         self.header(HEADER, assertion)
+    }
+
+    /// To be answered with this status by the application, if it gets there.
+    #[must_use]
+    pub fn answered(mut self, status: u16) -> Self {
+        self.request.target.push_str(&format!("?status={status}"));
+        self
     }
 
     /// With a body.
@@ -72,6 +96,14 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Reads the answer, beside what the tiers wrote.
+    #[must_use]
+    pub fn new(answer: Answer, records: Joined) -> Self {
+        let application = SeenByApplication::read(&answer.json());
+        let decision_id = decision_id(&answer);
+        Self { answer, application, decision_id, records }
+    }
+
     /// Whether the application saw exactly one line of `name`, with this value.
     #[must_use]
     pub fn application_saw(&self, name: &str, value: &str) -> bool {
@@ -83,4 +115,16 @@ impl Observed {
     pub fn application_saw_no(&self, name: &str) -> bool {
         self.application.as_ref().is_some_and(|seen| seen.all(name).next().is_none())
     }
+}
+
+/// The decision id as the client or the application learnt it.
+#[must_use]
+pub fn decision_id(answer: &Answer) -> Option<String> {
+    let body = answer.json();
+    let of_application = || SeenByApplication::read(&body)?.only("countersign-decision").map(str::to_owned);
+    answer
+        .header("countersign-decision")
+        .or_else(|| body.get("decision_id").and_then(Value::as_str))
+        .map(str::to_owned)
+        .or_else(of_application)
 }

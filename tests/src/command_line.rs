@@ -1,7 +1,6 @@
 //! The command line of the agent's binary, used as an operator would.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::pieces;
 use crate::trouble::Trouble;
@@ -12,31 +11,34 @@ use crate::world::KEY_ID;
 ///
 /// # Errors
 /// [`Trouble::Command`] with what it printed.
-pub(crate) fn generate_keys(folder: &Path) -> Result<(), Trouble> {
+pub(crate) async fn generate_keys(folder: &Path) -> Result<(), Trouble> {
     std::fs::create_dir_all(folder).map_err(Trouble::io("make a folder for the keys"))?;
-    run(&["keys", "generate", "--kid", KEY_ID, "--out"], folder).map(drop)
+    run(&["keys", "generate", "--kid", KEY_ID, "--out", &folder.to_string_lossy()]).await.map(drop)
 }
 
 /// `countersign compile`: the items of the edge's config store.
 ///
 /// # Errors
 /// [`Trouble::Command`] with what it printed.
-pub(crate) fn compiled_policy(policy: &Path) -> Result<Items, Trouble> {
-    let printed = run(&["compile", "--policy"], policy)?;
+pub(crate) async fn compiled_policy(policy: &Path) -> Result<Items, Trouble> {
+    let printed = run(&["compile", "--policy", &policy.to_string_lossy()]).await?;
     serde_json::from_str(&printed)
         .map_err(|error| Trouble::unexpected("a JSON object of items", format!("{error}: {printed}")))
 }
 
-/// Runs a subcommand whose last argument is a path, and takes what it prints.
-fn run(words: &[&str], path: &Path) -> Result<String, Trouble> {
-    let mut command = Command::new(pieces::agent()?);
-    command.args(words).arg(path);
-    let output = command.output().map_err(Trouble::io("run `countersign`"))?;
+/// Runs a subcommand and takes what it prints.
+///
+/// # Errors
+/// [`Trouble::Command`] with what it printed on standard error.
+pub(crate) async fn run(words: &[&str]) -> Result<String, Trouble> {
+    let mut command = tokio::process::Command::new(pieces::agent()?);
+    command.args(words).kill_on_drop(true);
+    let output = command.output().await.map_err(Trouble::io("run `countersign`"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(Trouble::Command {
-        command: format!("{command:?}"),
+        command: format!("countersign {}", words.join(" ")),
         status: output.status.to_string(),
         said: String::from_utf8_lossy(&output.stderr).into_owned(),
     })

@@ -1,6 +1,6 @@
 //! HAProxy on the shipped configuration, unchanged: only addresses come from the environment.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::trouble::Trouble;
 
 /// Longest wait for a start, a reload or an answer of the stats socket.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Of the flags in `show peers`: neither the process before it nor another peer is waited for.
+const IN_SYNC: u32 = 3;
 /// The frontend of the shipped configuration.
 const FRONTEND: &str = "main";
 /// The backend of the agents in the shipped configuration.
@@ -33,14 +35,32 @@ pub struct Addresses {
     pub admin: SocketAddr,
     /// The only server of pool `web`.
     pub web: SocketAddr,
+    /// What it is told of its peers.
+    pub peering: Peering,
+}
+
+/// What a HAProxy is told of its peers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peering {
+    /// Nothing: it counts nothing and refuses nobody by itself.
+    None,
+    /// That it is a node of a cluster.
+    Member(Member),
+}
+
+/// One node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its `localpeer`.
+    pub name: &'static str,
+    /// The publisher's socket for peers.
+    pub publisher: PathBuf,
 }
 
 /// A running HAProxy.
 #[derive(Debug)]
 pub struct Haproxy {
-    binary: HaproxyCommand,
-    configuration: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    start: Start,
     address: SocketAddr,
     stats: PathBuf,
     journals: Journals,
@@ -81,7 +101,7 @@ impl Haproxy {
         let address = ports::free()?;
         let stats = folder.join("haproxy.sock");
         let [agent_1, agent_2] = &addresses.agents;
-        let environment = vec![
+        let mut environment = vec![
             ("COUNTERSIGN_BIND", address.to_string()),
             ("COUNTERSIGN_AGENT_1", format!("unix@{}", agent_1.display())),
             ("COUNTERSIGN_AGENT_2", format!("unix@{}", agent_2.display())),
@@ -90,21 +110,19 @@ impl Haproxy {
             ("COUNTERSIGN_POOL_WEB", addresses.web.to_string()),
             ("COUNTERSIGN_STATS", stats.display().to_string()),
         ];
+        // One `peers` section each: of several, 3.2 hands over only one at a reload, and which one is chance.
+        match &addresses.peering {
+            Peering::None => environment.push(("COUNTERSIGN_MESH", ports::free()?.to_string())),
+            Peering::Member(member) => {
+                environment.push(("COUNTERSIGN_PEERS", ports::free()?.to_string()));
+                environment.push(("COUNTERSIGN_PUBLISH", format!("unix@{}", member.publisher.display())));
+            }
+        }
         let journals = Journals::fresh();
-        let mut command = binary.command();
-        configure(&mut command, &configuration, &environment);
-        let current = Process::start("HAProxy", &mut command, &journals, reaper)?;
-        let mut haproxy = Self {
-            binary,
-            configuration,
-            environment,
-            address,
-            stats,
-            journals,
-            reaper: Arc::clone(reaper),
-            current,
-            older: Vec::new(),
-        };
+        let start = Start { binary, configuration, environment, peering: addresses.peering.clone() };
+        let current = Process::start("HAProxy", &mut start.command(), &journals, reaper)?;
+        let mut haproxy =
+            Self { start, address, stats, journals, reaper: Arc::clone(reaper), current, older: Vec::new() };
         haproxy.wait_until_ready().await?;
         Ok(haproxy)
     }
@@ -118,7 +136,7 @@ impl Haproxy {
     /// The version it reports.
     #[must_use]
     pub fn version(&self) -> String {
-        self.binary.version().unwrap_or_default()
+        self.start.binary.version().unwrap_or_default()
     }
 
     /// What it printed; its log lines are on standard output.
@@ -133,13 +151,27 @@ impl Haproxy {
     /// # Errors
     /// [`Trouble::NotReady`] when the new process does not come up.
     pub async fn reload(&mut self) -> Result<(), Trouble> {
-        let mut command = self.binary.command();
-        configure(&mut command, &self.configuration, &self.environment);
+        let mut command = self.start.command();
         command.arg("-x").arg(&self.stats).arg("-sf").arg(self.current.id().to_string());
         let new = Process::start("HAProxy", &mut command, &self.journals, &self.reaper)?;
         let old = std::mem::replace(&mut self.current, new);
         self.older.push(old);
         self.older.retain_mut(Process::runs);
+        self.wait_until_ready().await
+    }
+
+    /// SIGKILL, to it and to what is left of before a reload: nothing is handed over to anybody.
+    pub fn kill(&mut self) {
+        self.current.kill();
+        self.older.clear();
+    }
+
+    /// Starts it again after [`Haproxy::kill`], on the same addresses.
+    ///
+    /// # Errors
+    /// As [`Haproxy::start`].
+    pub async fn start_again(&mut self) -> Result<(), Trouble> {
+        self.current = Process::start("HAProxy", &mut self.start.command(), &self.journals, &self.reaper)?;
         self.wait_until_ready().await
     }
 
@@ -159,6 +191,61 @@ impl Haproxy {
     pub async fn connections(&self) -> Result<u64, Trouble> {
         let value = self.stat(FRONTEND, "FRONTEND", "conn_tot").await?;
         value.parse().map_err(|_| Trouble::unexpected("a count of connections", value))
+    }
+
+    /// What counter `index` of the sensor has counted in the last minute under this key; `None` where
+    /// the table does not have the key.
+    ///
+    /// # Errors
+    /// As [`Haproxy::requests`], and [`Trouble::Unexpected`] without such a table or counter.
+    pub async fn counted(&self, key: Ipv6Addr, index: usize) -> Result<Option<u32>, Trouble> {
+        let table = self.ask("show table countersign/cs_sensor").await?;
+        if !table.starts_with("# table: countersign/cs_sensor") {
+            return Err(Trouble::unexpected("the table `countersign/cs_sensor`", table));
+        }
+        let Some(line) = table.lines().find(|line| line.contains(&format!("key={key} "))) else {
+            return Ok(None);
+        };
+        let value = line.split(&format!(" gpc{index}_rate(60000)=")).nth(1);
+        let count = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
+        count.map(Some).ok_or_else(|| Trouble::unexpected(format!("counter {index} of the sensor"), line))
+    }
+
+    /// How often it has connected to the publisher.
+    ///
+    /// # Errors
+    /// As [`Haproxy::requests`].
+    pub async fn connections_to_publisher(&self) -> Result<u32, Trouble> {
+        let peers = self.ask("show peers countersign").await?;
+        let publisher = peers.split("id=countersign(remote").nth(1);
+        let count = publisher.and_then(|text| text.split("new_conn=").nth(1)?.split_whitespace().next());
+        count
+            .and_then(|count| count.parse().ok())
+            .ok_or_else(|| Trouble::unexpected("a publisher in `show peers countersign`", peers))
+    }
+
+    /// Waits until it takes itself for in sync in a `peers` section: a reload before that loses what the
+    /// section's tables hold. Without another peer 2.6 waits five seconds for one; later ones do not.
+    ///
+    /// # Errors
+    /// [`Trouble::NotReady`] when it does not within ten seconds.
+    pub async fn wait_until_in_sync(&self, section: &str) -> Result<(), Trouble> {
+        let started = Instant::now();
+        let mut peers = String::new();
+        while started.elapsed() < PATIENCE {
+            peers = self.ask(&format!("show peers {section}")).await?;
+            let flags = peers.split("flags=0x").nth(1).and_then(|text| text.split_whitespace().next());
+            let flags = flags.and_then(|flags| u32::from_str_radix(flags, 16).ok()).unwrap_or_default();
+            if flags & IN_SYNC == IN_SYNC {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(Trouble::NotReady {
+            what: format!("HAProxy in sync in `{section}`"),
+            waited: PATIENCE,
+            said: peers,
+        })
     }
 
     /// Waits until the health check of an agent, `a` or `b`, has the given outcome.
@@ -246,10 +333,33 @@ impl Health {
     }
 }
 
-fn configure(command: &mut Command, configuration: &Path, environment: &[(&'static str, String)]) {
-    command.arg("-db").arg("-f").arg(configuration);
-    for (name, value) in environment {
-        command.env(name, value);
+/// All that a start takes, kept for the next one.
+#[derive(Debug)]
+struct Start {
+    binary: HaproxyCommand,
+    configuration: PathBuf,
+    environment: Vec<(&'static str, String)>,
+    peering: Peering,
+}
+
+impl Start {
+    fn command(&self) -> Command {
+        let mut command = self.binary.command();
+        command.arg("-db").arg("-f").arg(&self.configuration);
+        if let Peering::Member(member) = &self.peering {
+            command.arg("-L").arg(member.name);
+        }
+        // What the surroundings say of Countersign is not for the stage.
+        for name in [
+            "COUNTERSIGN_LOG",
+            "COUNTERSIGN_SPOE",
+            "COUNTERSIGN_PEERS",
+            "COUNTERSIGN_MESH",
+            "COUNTERSIGN_PUBLISH",
+        ] {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
-    command.env_remove("COUNTERSIGN_LOG").env_remove("COUNTERSIGN_SPOE");
 }

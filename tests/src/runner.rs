@@ -2,9 +2,11 @@
 
 use tokio::sync::OnceCell;
 
+use crate::cluster::Cluster;
+use crate::node::Agents;
 use crate::pieces::Subject;
-use crate::scene::{Manners, Row, Scene, Stage};
-use crate::world::{Agents, Front, Plan, World};
+use crate::scene::{Manners, Play, Row, Scene, Stage};
+use crate::world::{Front, Plan, World};
 
 /// One HAProxy to test, and the world that the scenes with manners share.
 pub struct Runner {
@@ -23,25 +25,39 @@ impl Runner {
     /// Whether this stage has all that the scene needs.
     #[must_use]
     pub fn has_stage_for(&self, scene: &Scene) -> bool {
-        scene.stage == Stage::FromHaproxy || self.front == Front::Edge
+        match scene.play {
+            Play::World { stage: Stage::Whole, .. } => self.front == Front::Edge,
+            Play::World { stage: Stage::FromHaproxy, .. } | Play::Cluster { .. } => true,
+        }
     }
 
-    /// Plays one scene; a stage that could not be set becomes a row that says so.
+    /// Plays one scene; a trouble on the stage, or a stage that could not be set, becomes a row that
+    /// says so.
     pub async fn play(&self, scene: &Scene) -> Row {
-        let Manners::OwnWorld(agents) = scene.manners else {
-            return match self.common().await {
-                Ok(world) => scene.play(world).await,
-                Err(why) => named(scene, why),
-            };
+        let played = match &scene.play {
+            Play::World { manners: Manners::OwnWorld(agents), stage, play } => {
+                let front = match stage {
+                    Stage::Whole => Front::Edge,
+                    Stage::FromHaproxy => Front::Nothing,
+                };
+                match World::start(Plan { subject: self.subject, front, agents: *agents }).await {
+                    Ok(world) => play(&world).await,
+                    Err(trouble) => Err(trouble),
+                }
+            }
+            Play::World { manners, play, .. } => match self.common().await {
+                Ok(world) => {
+                    let _quiet = world.claim(*manners).await;
+                    play(world).await
+                }
+                Err(why) => return named(scene, Row::failed(why.to_owned())),
+            },
+            Play::Cluster { rules, play } => match Cluster::start(self.subject, *rules).await {
+                Ok(cluster) => play(&cluster).await,
+                Err(trouble) => Err(trouble),
+            },
         };
-        let front = match scene.stage {
-            Stage::Whole => Front::Edge,
-            Stage::FromHaproxy => Front::Nothing,
-        };
-        match World::start(Plan { subject: self.subject, front, agents }).await {
-            Ok(world) => scene.play(&world).await,
-            Err(trouble) => named(scene, &trouble.to_string()),
-        }
+        named(scene, played.unwrap_or_else(|trouble| Row::failed(trouble.to_string())))
     }
 
     /// The world that scenes share; set at the first call, and only once.
@@ -55,8 +71,7 @@ impl Runner {
     }
 }
 
-fn named(scene: &Scene, why: &str) -> Row {
-    let mut row = Row::failed(why.to_owned());
+fn named(scene: &Scene, mut row: Row) -> Row {
     row.scene.clone_from(&scene.name);
     row
 }

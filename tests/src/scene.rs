@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::ask::Observed;
+use crate::cluster::Cluster;
+use crate::node::Agents;
+use crate::publisher::Rules;
 use crate::trouble::Trouble;
-use crate::world::{Agents, World};
+use crate::world::World;
 
-/// What a scene needs to be played.
+/// What a scene of the world needs to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Edge, HAProxy, agents and pools.
@@ -20,7 +23,7 @@ pub enum Stage {
     FromHaproxy,
 }
 
-/// How a scene gets on with others.
+/// How a scene of the world gets on with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manners {
     /// Plays beside others in one world.
@@ -34,39 +37,54 @@ pub enum Manners {
 /// A scene in play.
 pub type Playing<'a> = Pin<Box<dyn Future<Output = Result<Row, Trouble>> + Send + 'a>>;
 
-type Play = Box<dyn for<'a> Fn(&'a World) -> Playing<'a> + Send + Sync>;
+type PlayOn<S> = Box<dyn for<'a> Fn(&'a S) -> Playing<'a> + Send + Sync>;
+
+/// Where a scene is played, and what is played there.
+pub enum Play {
+    /// On one node, with or without the edge before it.
+    World {
+        /// What it needs.
+        stage: Stage,
+        /// How it gets on with others.
+        manners: Manners,
+        /// The scene itself.
+        play: PlayOn<World>,
+    },
+    /// On two nodes and a publisher, a cluster of its own.
+    Cluster {
+        /// What the publisher is told.
+        rules: Rules,
+        /// The scene itself.
+        play: PlayOn<Cluster>,
+    },
+}
 
 /// One row of the table, still to be played.
 pub struct Scene {
     /// Its name, as in the table and as the name of its test.
     pub name: String,
-    /// What it needs.
-    pub stage: Stage,
-    /// How it gets on with others.
-    pub manners: Manners,
-    play: Play,
+    /// Where, and what.
+    pub play: Play,
 }
 
 impl Scene {
-    /// A scene that plays `play`.
+    /// A scene on the world.
     pub fn new(
         name: impl Into<String>,
         stage: Stage,
         manners: Manners,
         play: impl for<'a> Fn(&'a World) -> Playing<'a> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), stage, manners, play: Box::new(play) }
+        Self { name: name.into(), play: Play::World { stage, manners, play: Box::new(play) } }
     }
 
-    /// Plays it; a trouble on the stage becomes a row that says so.
-    pub async fn play(&self, world: &World) -> Row {
-        let _quiet = world.claim(self.manners).await;
-        let mut row = match (self.play)(world).await {
-            Ok(row) => row,
-            Err(trouble) => Row::failed(trouble.to_string()),
-        };
-        row.scene.clone_from(&self.name);
-        row
+    /// A scene on a cluster.
+    pub fn on_cluster(
+        name: impl Into<String>,
+        rules: Rules,
+        play: impl for<'a> Fn(&'a Cluster) -> Playing<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), play: Play::Cluster { rules, play: Box::new(play) } }
     }
 }
 
@@ -87,6 +105,8 @@ pub struct Row {
     pub decision_id: Option<String>,
     /// From the connection to the last byte, in milliseconds.
     pub milliseconds: Option<f64>,
+    /// What was found besides: how long something took, how much it was.
+    pub notes: Vec<String>,
     /// What was stated, in words.
     pub expected: Vec<String>,
     /// What went otherwise; empty when the scene went as stated.
@@ -135,6 +155,13 @@ impl Row {
         let parts =
             parts.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("{name} {value}")));
         parts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Tells something that was found, and that nothing is stated of.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
     }
 
     /// States the status.

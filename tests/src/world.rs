@@ -3,25 +3,22 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::agent::{Agent, AgentSettings};
-use crate::application::{Application, SeenByApplication};
-use crate::ask::{Ask, Observed};
-use crate::client::{Answer, PATIENCE, Request};
+use crate::agent::Agent;
+use crate::ask::{Ask, Markers, Observed, decision_id};
+use crate::client::PATIENCE;
 use crate::command_line;
-use crate::fault::{FaultyAgent, Misbehaviour};
 use crate::forge::{Forge, HEADER, Sender};
-use crate::haproxy::{Addresses, Haproxy};
+use crate::haproxy::{Haproxy, Peering};
 use crate::identity_provider::{self, IdentityProvider, TokenAlgorithm};
-use crate::journal::Place;
 use crate::listing::Listing;
+use crate::node::{Agents, Node, NodePlan};
 use crate::pieces::{self, Subject};
-use crate::process::Journals;
+use crate::pools::Pools;
 use crate::reaper::Reaper;
 use crate::records::{self, Joined};
 use crate::scene::Manners;
@@ -41,15 +38,6 @@ pub const ENVIRONMENT: &str = "production";
 pub const SESSION_COOKIE: &str = "__Host-session";
 /// The id of the edge's key.
 pub const KEY_ID: &str = "edge-1";
-
-/// What stands where the agents belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agents {
-    /// Two of the real ones.
-    Real,
-    /// Two that misbehave.
-    Faulty(Misbehaviour),
-}
 
 /// Whether the edge is part of the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,18 +73,11 @@ struct Edge {
 #[derive(Debug)]
 pub struct World {
     edge: Option<Edge>,
-    haproxy: Mutex<Haproxy>,
-    haproxy_address: SocketAddr,
-    haproxy_journals: Journals,
-    agents: Vec<Mutex<Agent>>,
-    _faulty: Vec<FaultyAgent>,
-    agent_journals: Journals,
-    api: Application,
-    admin: Application,
-    web: Application,
+    node: Node,
+    pools: Pools,
     forge: Forge,
     quiet: RwLock<()>,
-    asked: AtomicU64,
+    asked: Markers,
     keys: PathBuf,
     // Last: they outlive the processes above.
     _reaper: Arc<Reaper>,
@@ -124,63 +105,22 @@ impl World {
             .map_err(Trouble::io("make a folder for the stage"))?;
         let reaper = Reaper::start(folder.path())?;
         let keys = folder.path().join("keys");
-        command_line::generate_keys(&keys)?;
+        command_line::generate_keys(&keys).await?;
         let forge = Forge::open(&keys.join("assertion.private.jwk.json"), SERVICE, AUDIENCE, ENVIRONMENT)?;
-        let (api, admin, web) = tokio::try_join!(
-            Application::start("api"),
-            Application::start("admin"),
-            Application::start("web")
-        )?;
-
-        let agent_journals = Journals::fresh();
-        let mut agents = Vec::new();
-        let mut faulty = Vec::new();
-        let mut sockets = Vec::new();
-        for name in ["a", "b"] {
-            match plan.agents {
-                Agents::Real => {
-                    let told = AgentSettings {
-                        name,
-                        policy: pieces::policy("www.toml")?,
-                        keys: keys.join("assertion.jwks.json"),
-                        audience: AUDIENCE,
-                        environment: ENVIRONMENT,
-                    };
-                    let agent = Agent::start(&told, folder.path(), &agent_journals, &reaper).await?;
-                    sockets.push(agent.socket().to_owned());
-                    agents.push(Mutex::new(agent));
-                }
-                Agents::Faulty(misbehaviour) => {
-                    let socket = folder.path().join(format!("{name}.sock"));
-                    faulty.push(FaultyAgent::start(&socket, misbehaviour)?);
-                    sockets.push(socket);
-                }
-            }
-        }
-        let sockets: [PathBuf; 2] = sockets
-            .try_into()
-            .map_err(|sockets| Trouble::unexpected("two sockets", format!("{sockets:?}")))?;
-        let addresses =
-            Addresses { agents: sockets, api: api.address(), admin: admin.address(), web: web.address() };
-        let haproxy = Haproxy::start(plan.subject, &addresses, folder.path(), &reaper).await?;
+        let pools = Pools::start().await?;
+        let node = NodePlan { subject: plan.subject, peering: Peering::None, agents: plan.agents };
+        let node = Node::start(node, &pools, &keys, folder.path(), &reaper).await?;
         let edge = match plan.front {
-            Front::Edge => Some(start_edge(haproxy.address(), &keys, folder.path(), &reaper).await?),
+            Front::Edge => Some(start_edge(node.address(), &keys, folder.path(), &reaper).await?),
             Front::Nothing => None,
         };
         Ok(Self {
             edge,
-            haproxy_address: haproxy.address(),
-            haproxy_journals: haproxy.journals().clone(),
-            haproxy: Mutex::new(haproxy),
-            agents,
-            _faulty: faulty,
-            agent_journals,
-            api,
-            admin,
-            web,
+            node,
+            pools,
             forge,
             quiet: RwLock::new(()),
-            asked: AtomicU64::new(1),
+            asked: Markers::default(),
             keys,
             _reaper: reaper,
             folder,
@@ -204,9 +144,7 @@ impl World {
     /// As [`World::ask`], to another host.
     #[must_use]
     pub fn ask_host(&self, host: &str, method: &str, path: &str) -> Ask {
-        let marker = format!("scene-{:06}-end", self.asked.fetch_add(1, Ordering::Relaxed));
-        let request = Request::new(method, host, &format!("{path}/{marker}"));
-        Ask { request, marker }
+        self.asked.ask(host, method, path)
     }
 
     /// Sends to the edge, and gathers what every tier wrote about it.
@@ -215,9 +153,19 @@ impl World {
     /// [`Trouble::NoAnswer`], or [`Trouble::Unexpected`] in a world without an edge.
     pub async fn through_edge(&self, ask: &Ask) -> Result<Observed, Trouble> {
         let edge = self.edge()?;
-        let places = self.places();
+        let journal = &edge.viceroy.journals().out;
+        let (place, places) = (journal.end(), self.node.places());
         let answer = ask.request.send(edge.viceroy.address(), PATIENCE).await?;
-        Ok(self.observe(ask, answer, places, Some(edge)).await)
+        let decision_id = decision_id(&answer);
+        let mut marks = vec![ask.marker.as_str()];
+        marks.extend(decision_id.as_deref());
+        let record = records::find(journal, place, &marks, records::PATIENCE).await;
+        let mut records = Joined::default();
+        if edge.tap.heard(&ask.marker).is_some() {
+            records = self.node.records(ask, &answer, places).await;
+        }
+        records.edge = record;
+        Ok(Observed::new(answer, records))
     }
 
     /// Sends straight to HAProxy, as somebody who found its address would.
@@ -225,9 +173,7 @@ impl World {
     /// # Errors
     /// [`Trouble::NoAnswer`].
     pub async fn straight(&self, ask: &Ask) -> Result<Observed, Trouble> {
-        let places = self.places();
-        let answer = ask.request.send(self.haproxy_address, PATIENCE).await?;
-        Ok(self.observe(ask, answer, places, None).await)
+        self.node.send(ask).await
     }
 
     /// Sends as `sender` would: through the edge with their session token; in a world without an
@@ -327,39 +273,27 @@ impl World {
         Ok(&self.edge()?.stores)
     }
 
-    /// The running HAProxy.
-    pub async fn haproxy(&self) -> MutexGuard<'_, Haproxy> {
-        self.haproxy.lock().await
+    /// HAProxy and its agents.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
     }
 
-    /// Where HAProxy listens.
-    #[must_use]
-    pub fn haproxy_address(&self) -> SocketAddr {
-        self.haproxy_address
+    /// The running HAProxy.
+    pub async fn haproxy(&self) -> MutexGuard<'_, Haproxy> {
+        self.node.haproxy().await
     }
 
     /// The real agents; none in a world of faulty ones.
     #[must_use]
     pub fn agents(&self) -> &[Mutex<Agent>] {
-        &self.agents
-    }
-
-    /// What the agents printed: records on standard output.
-    #[must_use]
-    pub fn agent_journals(&self) -> &Journals {
-        &self.agent_journals
-    }
-
-    /// What HAProxy printed.
-    #[must_use]
-    pub fn haproxy_journals(&self) -> &Journals {
-        &self.haproxy_journals
+        self.node.agents()
     }
 
     /// Requests that all applications together have answered.
     #[must_use]
     pub fn served(&self) -> u64 {
-        self.api.served() + self.admin.served() + self.web.served()
+        self.pools.served()
     }
 
     /// The forge, with the edge's key.
@@ -383,53 +317,6 @@ impl World {
     fn edge(&self) -> Result<&Edge, Trouble> {
         self.edge.as_ref().ok_or_else(|| Trouble::unexpected("a world with an edge", "one without"))
     }
-
-    /// The ends of all journals: records of a request are written after them.
-    fn places(&self) -> Places {
-        Places {
-            edge: self.edge.as_ref().map_or(Place::START, |edge| edge.viceroy.journals().out.end()),
-            haproxy: self.haproxy_journals.out.end(),
-            agent: self.agent_journals.out.end(),
-        }
-    }
-
-    async fn observe(&self, ask: &Ask, answer: Answer, since: Places, edge: Option<&Edge>) -> Observed {
-        let body = answer.json();
-        let application = SeenByApplication::read(&body);
-        let decision_id = answer
-            .header("countersign-decision")
-            .or_else(|| body.get("decision_id").and_then(Value::as_str))
-            .or_else(|| application.as_ref().and_then(|seen| seen.only("countersign-decision")))
-            .map(str::to_owned);
-        let mut marks = vec![ask.marker.as_str()];
-        marks.extend(decision_id.as_deref());
-
-        let mut joined = Joined::default();
-        let mut at_haproxy = true;
-        if let Some(edge) = edge {
-            let journal = &edge.viceroy.journals().out;
-            joined.edge = records::find(journal, since.edge, &marks, records::PATIENCE).await;
-            at_haproxy = edge.tap.heard(&ask.marker).is_some();
-        }
-        if at_haproxy {
-            let journal = &self.haproxy_journals.out;
-            joined.haproxy = records::find(journal, since.haproxy, &marks, records::PATIENCE).await;
-        }
-        let asked = joined.haproxy.as_ref().is_some_and(|record| record.text("verdict").is_some());
-        if asked && !self.agents.is_empty() {
-            let journal = &self.agent_journals.out;
-            joined.agent = records::find(journal, since.agent, &marks, records::PATIENCE).await;
-        }
-        Observed { answer, application, decision_id, records: joined }
-    }
-}
-
-/// Where the journals stood before a request.
-#[derive(Debug, Clone, Copy)]
-struct Places {
-    edge: Place,
-    haproxy: Place,
-    agent: Place,
 }
 
 async fn start_edge(
@@ -441,7 +328,7 @@ async fn start_edge(
     let idp = IdentityProvider::start().await?;
     let tap = Tap::start(haproxy).await?;
     let listing = Listing::new()?;
-    let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?)?;
+    let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?).await?;
     config.insert("settings".into(), edge_settings().to_string());
     let private_key = std::fs::read_to_string(keys.join("assertion.private.jwk.json"))
         .map_err(Trouble::io("read the edge's private key"))?;

@@ -56,13 +56,20 @@ impl Status {
 }
 
 fn status(peer: &PeerStatus, out: &mut impl io::Write) -> io::Result<()> {
-    let PeerStatus { name, kind, connected_since, heard, taught, acknowledged, faults } = peer;
+    let PeerStatus { name, kind, connected_since, heard, told_all, taught, acknowledged, faults } = peer;
     match connected_since {
         None => writeln!(out, "{kind} {name}: not connected")?,
         Some(since) => {
             let since = UnixMillis(since.0.saturating_mul(1000)).rfc3339();
+            let all = told_all.map_or_else(String::new, |all| {
+                let at = UnixMillis(all.at.0.saturating_mul(1000)).rfc3339();
+                format!(" (told all that it held at {at}, within {} ms)", all.took_millis)
+            });
             let owing = if *acknowledged { "" } else { ", not all of it acknowledged yet" };
-            writeln!(out, "{kind} {name}: connected since {since}, heard {heard}, taught {taught}{owing}")?;
+            writeln!(
+                out,
+                "{kind} {name}: connected since {since}, heard {heard}{all}, taught {taught}{owing}"
+            )?;
         }
     }
     faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))

@@ -231,6 +231,10 @@ impl Bans {
         let ban = self.ban(client, now)?.clone();
         let until = now.plus(pardon_seconds.max(1));
         self.set(client, State::Pardoned { until }, None).ok()?;
+        // The ban runs no longer, so that what comes after the pardon is a new offence.
+        for past in self.standings.get_mut(client).into_iter().flat_map(|standing| &mut standing.past) {
+            past.ends = past.ends.min(now);
+        }
         Some(ban)
     }
 

@@ -9,7 +9,7 @@ pub use daemon::{PublishError, publish};
 pub use journal::JournalError;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::time::UnixSeconds;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use self::journal::{Beginning, Journal};
 use super::clock::now;
-use crate::admin::PeerStatus;
+use crate::admin::{PeerStatus, ToldAll};
 use crate::reputation::aggregate::{Aggregate, Moment, NodeNumber};
 use crate::reputation::bans::{Ban, BanFault, Bans, Cause, Change, ChangeNumber};
 use crate::reputation::table::Taught;
@@ -137,10 +137,15 @@ impl Publisher {
         None
     }
 
-    /// A node has told all that it held.
-    fn heard_all(&self, node: NodeNumber) {
-        if let Some(adopting) = self.lock().adopting.get_mut(node.0) {
+    /// A node has told all that it held, so long after it was asked.
+    fn heard_all(&self, node: NodeNumber, took: Duration) {
+        let mut state = self.lock();
+        if let Some(adopting) = state.adopting.get_mut(node.0) {
             *adopting = false;
+        }
+        if let Some(status) = state.peers.get_mut(node.0) {
+            let took_millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            status.told_all = Some(ToldAll { at: now().seconds(), took_millis });
         }
     }
 

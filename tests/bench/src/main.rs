@@ -2,17 +2,24 @@
 
 mod agents;
 mod cheapest_agent;
+mod cheapest_peer;
 mod codec;
 mod constant_agent;
 mod edge;
 mod interleaved;
+mod live;
 mod machine;
 mod memory;
+mod node;
+mod peers;
+mod process_costs;
+mod publisher;
 mod question;
 mod report;
 mod rivals;
 mod saturation;
 mod stage;
+mod teacher;
 mod verdict;
 mod wrk;
 
@@ -41,6 +48,8 @@ enum Name {
     Verdict,
     Saturation,
     Memory,
+    Peers,
+    Live,
 }
 
 /// How long is measured.
@@ -81,6 +90,8 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Codec => codec::run().map(of_codec).map_err(|error| error.to_string()),
         Name::Verdict => verdict::run(pace).map_err(|error| error.to_string()),
         Name::Memory => memory::run(pace).map_err(|error| error.to_string()),
+        Name::Peers => peers::run(pace).map_err(|error| error.to_string()),
+        Name::Live => live::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }
 }

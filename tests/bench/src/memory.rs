@@ -15,6 +15,7 @@ use haproxy_wire::spop::{Ack, Action, DecodeError, Frame, FrameId, MaxFrameSize,
 
 use crate::Pace;
 use crate::edge::{Edge, EdgeError, ONCE_TARGET, binding};
+use crate::process_costs::{mebibytes, resident};
 use crate::question;
 use crate::report::{Line, Report};
 use crate::rivals::shared_secret;
@@ -28,7 +29,6 @@ const CONNECTIONS: u32 = 32;
 const TOGETHER: u64 = 64;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Why the bench can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -131,19 +131,6 @@ pub(crate) fn run(pace: Pace) -> Result<Report, MemoryError> {
             ),
         ],
     })
-}
-
-fn mebibytes(bytes: f64) -> String {
-    format!("{:.1} MiB", bytes / MIB)
-}
-
-/// Resident memory of a process in bytes.
-fn resident(process: u32) -> Result<f64, Trouble> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
-        .map_err(Trouble::io("read the memory of the agent"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kibibytes.map(|it| it * 1024.0).ok_or_else(|| Trouble::unexpected("VmRSS of the agent", status))
 }
 
 /// The most resident memory that is seen until `over`.

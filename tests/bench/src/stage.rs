@@ -17,6 +17,7 @@ use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST};
 use tempfile::TempDir;
 
 use crate::edge::{Edge, TARGET};
+use crate::process_costs;
 
 /// Longest wait for a program to be ready.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,6 +74,11 @@ impl Stage {
         self.folder.path()
     }
 
+    /// Waits for something asynchronous.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
     /// The version of HAProxy.
     pub(crate) fn haproxy_version(&self) -> String {
         self.haproxy.version().unwrap_or_default()
@@ -125,7 +131,8 @@ impl Stage {
         self.start_agent(command, socket)
     }
 
-    fn start_agent(&self, mut command: Command, socket: PathBuf) -> Result<RunningAgent, Trouble> {
+    /// Starts a program that says when it is ready, and listens on `socket`.
+    pub(crate) fn start_agent(&self, mut command: Command, socket: PathBuf) -> Result<RunningAgent, Trouble> {
         let journals = Journals::fresh();
         let process = Process::start("an agent", &mut command, &journals, &self.reaper)?;
         let ready = journals.err.wait_for(Place::START, |line| line.contains("ready"), PATIENCE);
@@ -143,7 +150,6 @@ impl Stage {
         rules: &str,
         agent: Option<&RunningAgent>,
     ) -> Result<RunningHaproxy, Trouble> {
-        let address = ports::free()?;
         let backend = agent.map(|agent| {
             format!(
                 "backend countersign-agents\n\
@@ -152,17 +158,31 @@ impl Stage {
                 agent.socket.display()
             )
         });
+        self.haproxy_with(name, global, rules, &backend.unwrap_or_default(), |_| ())
+    }
+
+    /// Starts HAProxy on a frontend with these rules and these other sections; `more` adds to its
+    /// command line and environment.
+    pub(crate) fn haproxy_with(
+        &self,
+        name: &str,
+        global: &str,
+        rules: &str,
+        sections: &str,
+        more: impl FnOnce(&mut Command),
+    ) -> Result<RunningHaproxy, Trouble> {
+        let address = ports::free()?;
         let text = format!(
             "global\n    maxconn 4000\n    nbthread {threads}\n{global}\n\
              defaults\n    mode http\n    timeout connect 1s\n    timeout client 30s\n    timeout server 30s\n\
-             frontend bench\n    bind {address}\n{rules}\n    http-request return status 200\n{backend}",
+             frontend bench\n    bind {address}\n{rules}\n    http-request return status 200\n{sections}",
             threads = threads(),
-            backend = backend.unwrap_or_default(),
         );
         let configuration = self.write(&format!("{name}.cfg"), &text)?;
         let journals = Journals::fresh();
         let mut command = self.haproxy.command();
         command.arg("-db").arg("-f").arg(configuration);
+        more(&mut command);
         let process = Process::start("HAProxy", &mut command, &journals, &self.reaper)?;
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
@@ -181,19 +201,9 @@ impl RunningAgent {
         self.process.id()
     }
 
-    /// Processor time that it has used, in microseconds, in steps of the kernel's 10 ms.
+    /// Processor time that it has used, in microseconds.
     pub(crate) fn processor_time(&self) -> Result<f64, Trouble> {
-        const MICROSECONDS_A_TICK: f64 = 10_000.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))
-            .map_err(Trouble::io("read the times of an agent"))?;
-        // proc(5): user and system time are fields 14 and 15; 2, the name, ends with the last `)`.
-        let behind_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: Vec<f64> =
-            behind_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-        match ticks.as_slice() {
-            [user, system] => Ok((user + system) * MICROSECONDS_A_TICK),
-            _ => Err(Trouble::unexpected("the times of an agent", stat)),
-        }
+        process_costs::processor_time(self.id())
     }
 }
 
@@ -223,7 +233,7 @@ pub(crate) fn threads() -> usize {
 }
 
 /// The agent of the same build: a debug build would be no comparison.
-fn built_beside_us() -> Result<PathBuf, Trouble> {
+pub(crate) fn built_beside_us() -> Result<PathBuf, Trouble> {
     let this = std::env::current_exe().map_err(Trouble::io("find this program"))?;
     let path = this.with_file_name("countersign");
     if path.exists() {

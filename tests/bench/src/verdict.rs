@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,15 +13,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::BytesMut;
 use countersign::audit::{RecordSink, SinkError, decision_id, record_of};
 use countersign::policy::{Policy, PolicyFaults};
+use countersign::reputation::list::{List, Teaching};
+use countersign::reputation::table::Taught;
 use countersign::request::{QuestionFault, Request};
 use countersign::serve::{Verdicts, now};
 use countersign::snapshot::{CurrentSnapshot, Snapshot};
-use countersign::reputation::list::List;
 use countersign::trust::ReplayLog;
 use countersign::verdict::decide;
 use countersign_contract::assertion::{AssertionKeys, Claims, KeyFault, SharedSecrets};
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
+use countersign_contract::client_key::ClientKey;
+use countersign_contract::list::Action;
 use countersign_contract::name::NotAName;
 use countersign_tests::pieces;
 use countersign_tests::trouble::Trouble;
@@ -28,7 +32,8 @@ use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST};
 use ed25519_dalek::{Signature, Verifier as _};
 use haproxy_wire::spop::server::Agent as _;
 use haproxy_wire::spop::{
-    Action, Actions, Connection, DecodeError, Event, Frame, FrameId, MaxFrameSize, Notify, TooLarge, Value,
+    Action as Answered, Actions, Connection, DecodeError, Event, Frame, FrameId, MaxFrameSize, Notify,
+    TooLarge, Value,
 };
 
 use crate::Pace;
@@ -39,6 +44,9 @@ use crate::report::{Line, Report, Target as Bound};
 
 /// What a verdict may cost, as a multiple of its signature.
 const MOST: Bound = Bound::AtMost(1.15);
+
+/// What it may cost with a full list, as a multiple of itself with an empty one.
+const MOST_LISTED: Bound = Bound::AtMost(1.02);
 
 /// Why the bench can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +88,9 @@ pub(crate) enum VerdictError {
 
 /// Measures; takes a few seconds.
 pub(crate) fn run(pace: Pace) -> Result<Report, VerdictError> {
-    let effort = match pace {
-        Pace::Full => Effort { rounds: 1_500, batch: 20 },
-        Pace::Quick => Effort { rounds: 150, batch: 20 },
+    let (effort, clients) = match pace {
+        Pace::Full => (Effort { rounds: 1_500, batch: 20 }, 1_000_000),
+        Pace::Quick => (Effort { rounds: 150, batch: 20 }, 100_000),
     };
     let folder = tempfile::tempdir()?;
     let policy = policy()?;
@@ -92,20 +100,26 @@ pub(crate) fn run(pace: Pace) -> Result<Report, VerdictError> {
     let mut notify = BytesMut::new();
     question::notify(FrameId { stream: 1207, frame: 1 }, "GET", TARGET, &assertion, &mut notify)?;
 
-    let to_file = RefCell::new(Asked::new(&edge, &folder.path().join("records.jsonl"))?);
-    let to_nothing = RefCell::new(Asked::new(&edge, Path::new("/dev/null"))?);
-    to_file.borrow_mut().ask(&notify)?;
-    allows(&to_file.borrow().out)?;
-    let mut calls: [Call<'_, VerdictError>; 3] = [
+    let to_file = RefCell::new(Asked::new(&edge, &folder.path().join("records.jsonl"), List::default())?);
+    let to_nothing = RefCell::new(Asked::new(&edge, Path::new("/dev/null"), List::default())?);
+    let listed = RefCell::new(Asked::new(&edge, Path::new("/dev/null"), full_list(clients))?);
+    for asked in [&to_file, &listed] {
+        asked.borrow_mut().ask(&notify)?;
+        allows(&asked.borrow().out)?;
+    }
+    let mut calls: [Call<'_, VerdictError>; 4] = [
         Box::new(|| {
             let verified = edge.public().verify(black_box(signed.as_bytes()), black_box(&signature));
             verified.map_err(|_| VerdictError::NotAllowed("a signature that verifies"))
         }),
         Box::new(|| to_file.borrow_mut().ask(black_box(&notify))),
         Box::new(|| to_nothing.borrow_mut().ask(black_box(&notify))),
+        Box::new(|| listed.borrow_mut().ask(black_box(&notify))),
     ];
     let times = interleaved(effort, &mut calls)?;
-    let [bare, filed, dropped] = times.as_slice() else { return Err(VerdictError::NotAllowed("its times")) };
+    let [bare, filed, dropped, listed] = times.as_slice() else {
+        return Err(VerdictError::NotAllowed("its times"));
+    };
 
     let against = "the bare signature";
     let mut lines = vec![
@@ -125,6 +139,16 @@ pub(crate) fn run(pace: Pace) -> Result<Report, VerdictError> {
             filed.fastest() / bare.fastest(),
             Some(MOST),
         ),
+        Line::new(format!("verdict to /dev/null, {clients} others are listed"), figure(listed)).beside(
+            "the empty list",
+            listed.ratio_to(dropped),
+            Some(MOST_LISTED),
+        ),
+        Line::new("the two fastest, full and empty list", "").beside(
+            "the empty list",
+            listed.fastest() / dropped.fastest(),
+            Some(MOST_LISTED),
+        ),
     ];
     lines.extend(parts_of_a_verdict(effort, &edge, &assertion, &notify, folder.path())?);
     Ok(Report {
@@ -139,6 +163,18 @@ pub(crate) fn run(pace: Pace) -> Result<Report, VerdictError> {
         ],
         lines,
     })
+}
+
+/// So many clients that are blocked for a day; the one of the bench is none of them.
+fn full_list(clients: u32) -> List {
+    let list = List::default();
+    let taught = Taught { action: Some(Action::Block), until: now().seconds().plus(86_400) };
+    for number in 0..clients {
+        // From the top down: addresses that no client has.
+        let address = Ipv4Addr::from(!number);
+        list.set(ClientKey::of_address(address.into()), taught, Teaching::default());
+    }
+    list
 }
 
 /// The policy of the scenes.
@@ -168,7 +204,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(edge: &Edge, records: &Path) -> Result<Self, VerdictError> {
+    fn new(edge: &Edge, records: &Path, list: List) -> Result<Self, VerdictError> {
         let mut connection = Connection::new(MaxFrameSize::DEFAULT);
         let mut out = BytesMut::new();
         question::hello(&mut out)?;
@@ -178,7 +214,7 @@ impl Asked {
         }
         let used = ReplayLog::new(1_000_000, 71, now().seconds());
         let snapshot = Arc::new(CurrentSnapshot::new(snapshot(edge)?));
-        let verdicts = Verdicts::new(snapshot, used, Arc::default(), Arc::new(RecordSink::open(records)?));
+        let verdicts = Verdicts::new(snapshot, used, Arc::new(list), Arc::new(RecordSink::open(records)?));
         Ok(Self { verdicts, connection, actions: Actions::new(), out })
     }
 
@@ -212,9 +248,9 @@ fn snapshot(edge: &Edge) -> Result<Snapshot, VerdictError> {
 /// A bench of refusals would be fast and worth nothing.
 fn allows(ack: &[u8]) -> Result<(), VerdictError> {
     let (frame, _) = Frame::decode(ack, MaxFrameSize::DEFAULT)?;
-    let allows = haproxy_wire::spop::Ack::from_frame(&frame)?
-        .actions()
-        .any(|action| matches!(action, Action::SetVar { name: b"verdict", value: Value::Str(b"allow"), .. }));
+    let allows = haproxy_wire::spop::Ack::from_frame(&frame)?.actions().any(|action| {
+        matches!(action, Answered::SetVar { name: b"verdict", value: Value::Str(b"allow"), .. })
+    });
     if allows { Ok(()) } else { Err(VerdictError::NotAllowed("another one")) }
 }
 

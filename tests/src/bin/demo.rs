@@ -126,8 +126,8 @@ impl Table {
             &row.milliseconds.map_or_else(|| "-".into(), |milliseconds| format!("{milliseconds:.1}")),
             if row.went_as_stated() { "" } else { "DIFFERED" },
         ]);
-        for difference in &row.differed {
-            print(&format!("    {difference}"));
+        for line in row.notes.iter().chain(&row.differed) {
+            print(&format!("    {line}"));
         }
     }
 
@@ -142,11 +142,11 @@ impl Table {
 
 async fn what_to_try(world: &World) -> Result<String, Trouble> {
     let edge = world.viceroy()?.address();
-    let haproxy = world.haproxy_address();
+    let haproxy = world.node().address();
     let key = world.keys().join("assertion.private.jwk.json");
     let agent = pieces::agent()?;
     let settings = match world.agents().first() {
-        Some(agent) => agent.lock().await.settings().display().to_string(),
+        Some(agent) => agent.lock().await.daemon.settings().display().to_string(),
         None => String::new(),
     };
     let sign = format!(

@@ -351,7 +351,7 @@ async fn raced(world: &World) -> Result<Row, Trouble> {
     let ask = world.ask("POST", "/orders").body(b"{}");
     let assertion = world.forge().good(&ask.request, ENGINEER)?;
     let ask = ask.assertion(&assertion);
-    let (to, limit) = (world.haproxy_address(), crate::client::PATIENCE);
+    let (to, limit) = (world.node().address(), crate::client::PATIENCE);
     let sent = || ask.request.send(to, limit);
     let answers = tokio::join!(sent(), sent(), sent(), sent(), sent(), sent(), sent(), sent());
     let answers: [_; 8] = answers.into();

@@ -5,6 +5,7 @@ mod hostile;
 mod listed;
 mod outage;
 pub mod reason;
+mod reputation;
 mod restart;
 mod routes;
 mod sessions;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Scene> {
         spelling::scenes(),
         outage::scenes(),
         restart::scenes(),
+        reputation::scenes(),
     ]
     .into_iter()
     .flatten()

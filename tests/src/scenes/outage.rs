@@ -6,6 +6,7 @@ use crate::ask::Observed;
 use crate::fault::Misbehaviour;
 use crate::forge::{ADMIN, ENGINEER};
 use crate::haproxy::Health;
+use crate::node::Agents;
 use crate::scene::Manners::OwnWorld;
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
@@ -14,7 +15,7 @@ use crate::scenes::reason::{
     VERDICT_UNKNOWN,
 };
 use crate::trouble::Trouble;
-use crate::world::{Agents, World};
+use crate::world::World;
 
 /// HAProxy's limit for a verdict (`timeout processing` of the shipped SPOE file).
 const PROCESSING: Duration = Duration::from_millis(250);
@@ -56,7 +57,7 @@ fn unavailable(seen: &Observed, reason: &str) -> Row {
 
 async fn stop_both(world: &World) -> Result<(), Trouble> {
     for agent in world.agents() {
-        agent.lock().await.stop().await?;
+        agent.lock().await.daemon.stop().await?;
     }
     for server in ["a", "b"] {
         world.haproxy().await.wait_for_agent(server, Health::Down).await?;
@@ -89,7 +90,7 @@ async fn both_stopped_through_edge(world: &World) -> Result<Row, Trouble> {
 async fn both_just_killed(world: &World) -> Result<Row, Trouble> {
     world.as_sender(&world.ask("GET", "/api/things"), ENGINEER).await?;
     for agent in world.agents() {
-        agent.lock().await.kill();
+        agent.lock().await.daemon.kill();
     }
     let seen = world.as_sender(&world.ask("GET", "/api/things"), ENGINEER).await?;
     Ok(unavailable(&seen, VERDICT_MISSING).within(IN_TIME))
@@ -102,7 +103,7 @@ async fn one_frozen(world: &World) -> Result<Row, Trouble> {
     let Some(agent) = world.agents().first() else {
         return Err(Trouble::unexpected("a real agent", "none"));
     };
-    agent.lock().await.freeze().await?;
+    agent.lock().await.daemon.freeze().await?;
     let mut slowest = Duration::ZERO;
     let mut odd = Vec::new();
     let started = Instant::now();
@@ -116,7 +117,7 @@ async fn one_frozen(world: &World) -> Result<Row, Trouble> {
     }
     world.haproxy().await.wait_for_agent("a", Health::Down).await?;
     let seen = world.as_sender(&world.ask("GET", "/api/things"), ENGINEER).await?;
-    agent.lock().await.thaw()?;
+    agent.lock().await.daemon.thaw()?;
     Ok(Row::of(&seen)
         .status(200)
         .pool("api")
@@ -129,7 +130,7 @@ async fn both_frozen(world: &World) -> Result<Row, Trouble> {
     world.as_sender(&world.ask("GET", "/api/things"), ENGINEER).await?;
     let before = world.served();
     for agent in world.agents() {
-        agent.lock().await.freeze().await?;
+        agent.lock().await.daemon.freeze().await?;
     }
     let first = world.straight(&good_ask(world)?).await?;
     for server in ["a", "b"] {
@@ -137,7 +138,7 @@ async fn both_frozen(world: &World) -> Result<Row, Trouble> {
     }
     let noticed = world.straight(&good_ask(world)?).await?;
     for agent in world.agents() {
-        agent.lock().await.thaw()?;
+        agent.lock().await.daemon.thaw()?;
     }
     Ok(unavailable(&noticed, VERDICT_MISSING)
         .within(AT_ONCE)

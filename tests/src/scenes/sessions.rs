@@ -4,12 +4,13 @@ use serde_json::json;
 
 use crate::forge::{ENGINEER, HEADER, NOBODY};
 use crate::identity_provider::{TokenAlgorithm, claims, now};
+use crate::node::Agents;
 use crate::scene::Manners::{Alone, OwnWorld, Shares};
 use crate::scene::Stage::Whole;
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
-use crate::world::{Agents, World};
+use crate::world::World;
 
 /// A token that is nobody's, and the edge's reason.
 struct BadToken {

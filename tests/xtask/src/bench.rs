@@ -12,13 +12,13 @@ use crate::setup;
 use crate::shell;
 
 /// Benches that start HAProxy and put load on it.
-const ON_HAPROXY: [&str; 2] = ["saturation", "memory"];
+const ON_HAPROXY: [&str; 4] = ["saturation", "memory", "peers", "live"];
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, all of them where none is
-    /// named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
+    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, all of them
+    /// where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

@@ -138,6 +138,7 @@ impl Known {
                 kind: kind(name).to_owned(),
                 connected_since: None,
                 heard: 0,
+                told_all: None,
                 taught: 0,
                 acknowledged: true,
                 faults: Vec::new(),
@@ -248,6 +249,7 @@ impl Handler for Guest {
         if let Some(status) = self.house.publisher.lock().peers.get_mut(number.0) {
             status.connected_since = Some(now().seconds());
             (status.heard, status.taught, status.acknowledged) = (0, 0, true);
+            status.told_all = None;
             status.faults.clear();
         }
         tracing::info!(peer, "connected");

@@ -49,6 +49,7 @@ pub(super) struct Peer {
     taught: ChangeNumber,
     owed: Owed,
     ask: Ask,
+    asked: Option<Instant>,
     strays: VecDeque<(ClientKey, Taught)>,
     sensors: Vec<(Box<[u8]>, Schema, Teaching)>,
     unacknowledged: Option<Instant>,
@@ -119,6 +120,7 @@ impl Peer {
             taught: ChangeNumber::default(),
             owed: Owed::Nothing,
             ask,
+            asked: None,
             strays: VecDeque::new(),
             sensors: Vec::new(),
             unacknowledged: None,
@@ -171,7 +173,7 @@ impl Peer {
             Ask::No => false,
         };
         if due && session.request_resync(at, out).is_ok() {
-            self.ask = Ask::No;
+            (self.ask, self.asked) = (Ask::No, Some(at));
         }
         Ok(())
     }
@@ -347,6 +349,8 @@ impl Handler for Peer {
                     });
                 }
             },
+            // An agent has nothing to tell: one that was stolen must not be able to ban anybody.
+            Event::Update(_) if self.kind == Kind::Agent => {}
             Event::Update(received) => {
                 if VerdictTable::named(received.table.name()).is_some() {
                     let taught = Taught::read(&received.entry);
@@ -356,7 +360,7 @@ impl Handler for Peer {
                     {
                         self.strays.push_back((client, stray));
                     }
-                } else if self.kind == Kind::Node {
+                } else {
                     let name = received.table.name();
                     self.publisher.hear(self.number, name, &received.entry, received.lifetime, at);
                 }
@@ -369,7 +373,8 @@ impl Handler for Peer {
                 if *completeness == Completeness::Partial {
                     self.ask = Ask::At(at + ASK_AGAIN);
                 } else {
-                    self.publisher.heard_all(self.number);
+                    let took = self.asked.map(|asked| at.saturating_duration_since(asked));
+                    self.publisher.heard_all(self.number, took.unwrap_or_default());
                 }
             }
             Event::Acknowledged { table, update } => self.acknowledged(*table, *update),

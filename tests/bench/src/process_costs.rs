@@ -1,0 +1,32 @@
+//! What the kernel says of a process: its memory and its time.
+
+use countersign_tests::trouble::Trouble;
+
+/// Resident memory of a process in bytes.
+pub(crate) fn resident(process: u32) -> Result<f64, Trouble> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
+        .map_err(Trouble::io("read the memory of a process"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kibibytes.map(|it| it * 1024.0).ok_or_else(|| Trouble::unexpected("VmRSS of a process", status))
+}
+
+/// Processor time that a process has used, in microseconds, in steps of the kernel's 10 ms.
+pub(crate) fn processor_time(process: u32) -> Result<f64, Trouble> {
+    const MICROSECONDS_A_TICK: f64 = 10_000.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))
+        .map_err(Trouble::io("read the times of a process"))?;
+    // proc(5): user and system time are fields 14 and 15; 2, the name, ends with the last `)`.
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: Vec<f64> =
+        behind_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    match ticks.as_slice() {
+        [user, system] => Ok((user + system) * MICROSECONDS_A_TICK),
+        _ => Err(Trouble::unexpected("the times of a process", stat)),
+    }
+}
+
+/// Bytes as text.
+pub(crate) fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / (1024.0 * 1024.0))
+}
