@@ -10,6 +10,7 @@ pub mod ask;
 pub mod client;
 mod command_line;
 mod der;
+pub mod fastly_api;
 pub mod fault;
 pub mod forge;
 pub mod haproxy;
