@@ -1,4 +1,5 @@
-//! What goes wrong on demand: a plan says what, to which requests, how often.
+//! What goes wrong on demand: a plan says what, to which requests, how often. A fault strikes before
+//! token and budget are looked at; one that has nothing done spends no write.
 
 use std::time::Duration;
 

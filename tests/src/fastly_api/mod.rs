@@ -7,6 +7,7 @@
 mod answer;
 mod budget;
 mod call;
+pub mod cli;
 mod fault;
 mod mirror;
 mod record;

@@ -62,9 +62,10 @@ impl State {
     /// Carries a request out, as far as the plans let it, and records it.
     pub(super) fn handle(&mut self, request: &Request) -> Outcome {
         let now = SystemTime::now();
-        let call = match request.body.len() > MAX_BODY {
-            true => Err(Refusal::TooLarge),
-            false => Call::read(&request.method, &request.path, &request.query, &request.body),
+        let call = if request.body.len() > MAX_BODY {
+            Err(Refusal::TooLarge)
+        } else {
+            Call::read(&request.method, &request.path, &request.query, &request.body)
         };
         let operations = call.as_ref().map(|call| call.operations().to_vec()).unwrap_or_default();
         let fault = self.plans.strike(&request.method, &request.path);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::answer::Refusal;
 
-/// Longest key, in characters.
+/// Longest key, in characters. Fastly's client says 256, its limits 255: the stricter one.
 pub const MAX_KEY: usize = 255;
 /// Longest value, in characters.
 pub const MAX_VALUE: usize = 8000;
