@@ -12,6 +12,7 @@ pub mod cluster;
 mod command_line;
 pub mod daemon;
 mod der;
+pub mod fastly_api;
 pub mod fault;
 pub mod forge;
 pub mod haproxy;

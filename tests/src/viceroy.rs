@@ -113,6 +113,12 @@ impl Viceroy {
         write_store(&self.folder, store, items)
     }
 
+    /// The file of a config store, for whoever else writes it.
+    #[must_use]
+    pub fn store_file(&self, store: &str) -> PathBuf {
+        store_path(&self.folder, store)
+    }
+
     /// Breaks a config store: its file is no JSON from now on, as when a writer died half way.
     ///
     /// # Errors

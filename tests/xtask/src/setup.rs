@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: finds what the other commands need, and brings what is missing.
 
 mod cargo_deny;
+mod fastly_cli;
 mod haproxy;
 mod linker;
 mod load;
@@ -24,6 +25,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     for_the_stage()?;
+    fastly_cli()?;
     arguments.haproxy.map_or(Ok(()), haproxy_of)
 }
 
@@ -33,6 +35,11 @@ pub(crate) fn for_the_stage() -> Result<(), Fault> {
     wasm::bring()?;
     haproxy::bring_the_systems()?;
     viceroy::bring()
+}
+
+/// What the stand-in of Fastly's API is tested with.
+pub(crate) fn fastly_cli() -> Result<(), Fault> {
+    fastly_cli::bring()
 }
 
 /// What the benches need that start HAProxy.

@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     }
     // The system's may be another one than Debian 12's: then that one comes into the cache.
     setup::haproxy_of(Version::V2_6)?;
+    setup::fastly_cli()?;
     let mut workspace = build::cargo();
     workspace
         .args(["test", "--workspace", "--no-fail-fast"])
