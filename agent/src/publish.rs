@@ -4,6 +4,7 @@
 //! machine that brings the store there through every error, [`budget`] says when it may write, [`batch`]
 //! what one call of the API takes.
 
+pub mod api;
 pub mod batch;
 pub mod budget;
 pub mod publication;

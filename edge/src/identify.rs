@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use countersign_contract::name::{GroupName, Subject};
+use countersign_contract::client_key::ClientKey;
+use countersign_contract::name::{GroupName, SessionId, Subject};
 use countersign_contract::route::{Identity as Asked, Route};
 use countersign_contract::time::UnixSeconds;
 
@@ -18,6 +19,8 @@ use crate::token::{self, KeySet, LONGEST_KEY_SET, NoKey, TokenFault, VerifiedTok
 pub struct Identity {
     /// Who.
     pub subject: Subject,
+    /// The log-in, where the token says. It goes no further than this tier.
+    pub session: Option<SessionId>,
     /// Their groups, those that the policy names.
     pub groups: Vec<GroupName>,
 }
@@ -59,7 +62,17 @@ impl Identity {
         // By way of a set: a group that is listed twice travels once.
         let theirs: BTreeSet<&GroupName> =
             token.groups().iter().filter_map(|group| named.get(group.as_str())).collect();
-        Self { subject: token.subject().clone(), groups: theirs.into_iter().cloned().collect() }
+        Self {
+            subject: token.subject().clone(),
+            session: token.session().cloned(),
+            groups: theirs.into_iter().cloned().collect(),
+        }
+    }
+
+    /// The keys that the list may have them under, beside their address.
+    pub fn client_keys(&self) -> impl Iterator<Item = ClientKey> {
+        let session = self.session.clone().map(ClientKey::Session);
+        std::iter::once(ClientKey::Subject(self.subject.clone())).chain(session)
     }
 }
 

@@ -3,26 +3,65 @@
 //! The list can only take access away, so whatever can't be read means "not listed"; the record
 //! says why.
 
-use std::net::IpAddr;
+use std::fmt;
 
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::{
-    Bucket, BucketFault, ListKey, ListKeyFault, META_ITEM, Meta, MetaFault, Record,
+    Action, Bucket, BucketFault, Fingerprint, ListKey, ListKeyFault, ListKeys, ListMode, META_ITEM, Meta,
+    MetaFault, Record,
 };
+use countersign_contract::name::KeyId;
 use countersign_contract::time::UnixSeconds;
 use thiserror::Error;
 
 use crate::platform::{LIST_KEY, Platform, Store, StoreFault};
+use crate::refusal::Refusal;
 
-/// What the list says of a client.
+/// The list as one request sees it: `_meta` is read once, two buckets for each key that is looked up.
+pub struct List<'p, P> {
+    platform: &'p P,
+    now: UnixSeconds,
+    head: Option<Head>,
+    standing: Standing,
+}
+
+/// How to read the buckets.
+struct Head {
+    meta: Meta,
+    key: ListKey,
+}
+
+/// What the list says of a client, by all its keys that were looked up so far.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// The record that is in force.
-    pub record: Option<Record>,
+    /// The hardest record that is in force.
+    pub listed: Option<Listed>,
+    /// Whether it is acted on.
+    pub mode: ListMode,
     /// The generation of the list that was looked at.
     pub generation: Option<u64>,
-    /// Why the list could not be read.
+    /// Why the list, or a part of it, could not be read: the first fault.
     pub fault: Option<ListFault>,
+}
+
+/// A record, and the key that it was found under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// What is done, and until when.
+    pub record: Record,
+    /// By what the client is listed.
+    pub by: KeyKind,
+}
+
+/// The kinds of keys that a client has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Its IPv4 address, or its IPv6 /64.
+    Address,
+    /// Who is signed in.
+    Subject,
+    /// The log-in.
+    Session,
 }
 
 /// Why the list could not be read.
@@ -34,16 +73,19 @@ pub enum ListFault {
     /// The secret is missing.
     #[error("secret `{LIST_KEY}` is missing")]
     KeyMissing,
-    /// The secret is no key.
+    /// The secret holds no keys.
     #[error("secret `{LIST_KEY}`: {0}")]
     Key(#[from] ListKeyFault),
+    /// The list is made with a key that the secret doesn't hold.
+    #[error("secret `{LIST_KEY}` has no key `{0}`, which the list is made with")]
+    KeyUnknown(KeyId),
     /// An item is missing.
     #[error("item `{0}` is missing")]
     Missing(String),
     /// The head can't be read.
     #[error("{0}")]
     Meta(String),
-    /// The client's bucket can't be read.
+    /// One of the client's buckets can't be read.
     #[error("item `{item}`: {fault}")]
     Bucket {
         /// The bucket's item.
@@ -53,37 +95,110 @@ pub enum ListFault {
     },
 }
 
+impl<'p, P: Platform> List<'p, P> {
+    /// Opens the list. One that can't be read lists nobody.
+    #[must_use]
+    pub fn open(platform: &'p P, now: UnixSeconds) -> Self {
+        let mut list = Self { platform, now, head: None, standing: Standing::default() };
+        match list.read_head() {
+            Ok(head) => list.head = Some(head),
+            Err(fault) => list.standing.note(fault),
+        }
+        list
+    }
+
+    /// Looks one more key of the client up.
+    pub fn look_up(&mut self, client: &ClientKey) {
+        let Some(Head { meta, key }) = &self.head else { return };
+        let fingerprint = key.fingerprint(client);
+        for bucket in fingerprint.buckets(meta.buckets) {
+            match self.find(meta, bucket, &fingerprint) {
+                Ok(record) => self.standing.add(record.map(|record| Listed { record, by: client.into() })),
+                // The other bucket may have the record.
+                Err(fault) => self.standing.note(fault),
+            }
+        }
+    }
+
+    /// What has been found.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn read_head(&mut self) -> Result<Head, ListFault> {
+        let meta = Meta::parse(&self.item(META_ITEM)?)?;
+        self.standing.generation = Some(meta.generation);
+        self.standing.mode = meta.mode;
+        let secret = self.platform.secret(LIST_KEY)?.ok_or(ListFault::KeyMissing)?;
+        let keys = ListKeys::parse(std::str::from_utf8(&secret).map_err(|_| ListKeyFault::Bytes)?)?;
+        let key = keys.get(&meta.key).cloned().ok_or_else(|| ListFault::KeyUnknown(meta.key.clone()))?;
+        Ok(Head { meta, key })
+    }
+
+    fn find(&self, meta: &Meta, bucket: u32, client: &Fingerprint) -> Result<Option<Record>, ListFault> {
+        let item = Bucket::item_key(meta.set, bucket);
+        let value = self.item(&item)?;
+        let bucket = Bucket::parse(&value).map_err(|fault| ListFault::Bucket { item, fault })?;
+        Ok(bucket.find(client.mark(), meta.epoch, self.now))
+    }
+
+    fn item(&self, key: &str) -> Result<String, ListFault> {
+        self.platform.item(Store::List, key)?.ok_or_else(|| ListFault::Missing(key.to_owned()))
+    }
+}
+
+impl Standing {
+    /// What the client is refused for, whether or not somebody is signed in.
+    #[must_use]
+    pub fn refusal(&self, now: UnixSeconds) -> Option<Refusal> {
+        let Listed { record, by } = self.listed?;
+        match record.action {
+            Action::Block => Some(Refusal::ListedBlock { by }),
+            Action::Throttle => Some(Refusal::ListedThrottle { by, seconds: record.expires.since(now) }),
+            Action::RequireIdentity | Action::Observe => None,
+        }
+    }
+
+    /// Whether somebody has to be signed in.
+    #[must_use]
+    pub fn wants_identity(&self) -> bool {
+        self.listed.is_some_and(|listed| listed.record.action == Action::RequireIdentity)
+    }
+
+    /// Keeps the harder one; of two as hard, the one that holds longer.
+    fn add(&mut self, found: Option<Listed>) {
+        let hardness = |listed: &Listed| (listed.record.action, listed.record.expires);
+        self.listed = self.listed.into_iter().chain(found).max_by_key(hardness);
+    }
+
+    fn note(&mut self, fault: ListFault) {
+        self.fault.get_or_insert(fault);
+    }
+}
+
+impl From<&ClientKey> for KeyKind {
+    fn from(key: &ClientKey) -> Self {
+        match key {
+            ClientKey::Ipv4(_) | ClientKey::Ipv6Network(_) => Self::Address,
+            ClientKey::Subject(_) => Self::Subject,
+            ClientKey::Session(_) => Self::Session,
+        }
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Address => "address",
+            Self::Subject => "subject",
+            Self::Session => "session",
+        })
+    }
+}
+
 impl From<MetaFault> for ListFault {
     fn from(fault: MetaFault) -> Self {
         Self::Meta(fault.to_string())
     }
-}
-
-/// Looks an address up.
-#[must_use]
-pub fn look_up(platform: &impl Platform, client: IpAddr, now: UnixSeconds) -> Standing {
-    let mut standing = Standing::default();
-    match find(platform, client, now, &mut standing.generation) {
-        Ok(record) => standing.record = record,
-        Err(fault) => standing.fault = Some(fault),
-    }
-    standing
-}
-
-fn find(
-    platform: &impl Platform,
-    client: IpAddr,
-    now: UnixSeconds,
-    generation: &mut Option<u64>,
-) -> Result<Option<Record>, ListFault> {
-    let item = |key: &str| platform.item(Store::List, key)?.ok_or_else(|| ListFault::Missing(key.to_owned()));
-    let meta = Meta::parse(&item(META_ITEM)?)?;
-    *generation = Some(meta.generation);
-    let secret = platform.secret(LIST_KEY)?.ok_or(ListFault::KeyMissing)?;
-    let key = ListKey::from_base64url(std::str::from_utf8(&secret).map_err(|_| ListKeyFault)?)?;
-    let fingerprint = key.fingerprint(&ClientKey::of_address(client));
-    let name = Bucket::item_key(fingerprint.bucket(meta.buckets));
-    let value = item(&name)?;
-    let bucket = Bucket::parse(&value).map_err(|fault| ListFault::Bucket { item: name, fault })?;
-    Ok(bucket.find(&fingerprint, meta.epoch, now))
 }

@@ -2,17 +2,18 @@
 
 use countersign_contract::assertion::{Claims, VERSION};
 use countersign_contract::binding::RequestBinding;
+use countersign_contract::client_key::ClientKey;
 use countersign_contract::decision_id::DecisionId;
 use countersign_contract::header;
-use countersign_contract::list::Action;
+use countersign_contract::list::ListMode;
 use countersign_contract::route::{Class, Mode, Route};
 use countersign_contract::time::UnixSeconds;
 
 use crate::answer::{self, Answer, OriginChanges, RefusalAnswer};
 use crate::credential::{self, CookieChange};
 use crate::forward::{Caching, Forward};
-use crate::identify::{self, Identified, Identity};
-use crate::list::{self, Standing};
+use crate::identify::{self, Identified};
+use crate::list::{List, Standing};
 use crate::platform::{OriginHead, Platform, Received};
 use crate::policy::Policy;
 use crate::record::{Journal, Passage};
@@ -80,9 +81,10 @@ fn pass(
     }
 
     // List: offenders cost nothing more than this.
-    let standing = list::look_up(platform, client, now);
-    journal.list(&standing);
-    turn_away(&standing, now)?;
+    let mut list = List::open(platform, now);
+    list.look_up(&ClientKey::of_address(client));
+    journal.list(list.standing());
+    turn_away(list.standing(), now, journal)?;
 
     // Route: one policy, read by both tiers.
     let policy = Policy::load(platform)?;
@@ -91,20 +93,33 @@ fn pass(
     journal.route(route);
 
     // Identify: nothing personal on a public route, unless the list asks for it.
-    let must_sign_in = standing.record.is_some_and(|record| record.action == Action::RequireIdentity);
+    let must_sign_in = list.standing().wants_identity();
     let identified = if route.class == Class::Private || must_sign_in {
         identify::identify(platform, received, &settings, &policy.groups, now)
     } else {
         Identified::Nobody
     };
-    if must_sign_in && !matches!(identified, Identified::Somebody(_)) {
+    if let Identified::Somebody(who) = &identified {
+        who.client_keys().for_each(|key| list.look_up(&key));
+        journal.list(list.standing());
+        turn_away(list.standing(), now, journal).inspect_err(|_| {
+            if route.class == Class::Private {
+                journal.identity(&who.subject, &who.groups);
+            }
+        })?;
+    } else if must_sign_in {
         note_unproven(journal, &identified);
-        return Err(Refusal::ListedRequireIdentity);
+        refuse(Refusal::ListedRequireIdentity, list.standing().mode, journal)?;
     }
-    let passage = judge(route, &identified, journal)?;
+    let identified = match route.class {
+        Class::Private => identified,
+        // It was for the list alone.
+        Class::Public => Identified::Nobody,
+    };
+    judge(route, &identified, journal)?;
     let identity = match identified {
-        Identified::Somebody(identity) if route.class == Class::Private => Some(identity),
-        Identified::Somebody(_) | Identified::Nobody | Identified::Unproven(_) => None,
+        Identified::Somebody(identity) => Some(identity),
+        Identified::Nobody | Identified::Unproven(_) => None,
     };
 
     // Forward, with our word for it.
@@ -123,11 +138,16 @@ fn pass(
         env: settings.environment.clone(),
         sv: platform.service_version(),
         pol: Some(policy.digest.clone()),
-        rep: standing.generation,
+        rep: list.standing().generation,
     };
-    let (assertion, passage) = vouch(&key, claims, route, passage, journal)?;
+    let assertion = vouch(&key, claims, route, journal)?;
     journal.key(key.signer().id());
     let forward = forward(received, &request, &settings, Handling::of(route), assertion.into_bytes());
+    let passage = match route.mode {
+        _ if journal.would_have_refused() => Passage::Observed,
+        Mode::Off => Passage::NotJudged,
+        Mode::Observe | Mode::Enforce => Passage::Forwarded,
+    };
     Ok((passage, send(platform, &forward)?))
 }
 
@@ -146,72 +166,57 @@ fn read(received: &Received) -> Result<Canonical<'_>, Refusal> {
     Ok(request)
 }
 
-/// Acts on what the list says, as far as that doesn't depend on who is asking.
-fn turn_away(standing: &Standing, now: UnixSeconds) -> Result<(), Refusal> {
-    let Some(record) = standing.record else { return Ok(()) };
-    match record.action {
-        Action::Block => Err(Refusal::ListedBlock),
-        Action::Throttle => Err(Refusal::ListedThrottle { seconds: record.expires.since(now) }),
-        Action::RequireIdentity | Action::Observe => Ok(()),
+/// Acts on what the list says, as far as that doesn't depend on whether somebody is signed in.
+fn turn_away(standing: &Standing, now: UnixSeconds, journal: &mut Journal) -> Result<(), Refusal> {
+    standing.refusal(now).map_or(Ok(()), |refusal| refuse(refusal, standing.mode, journal))
+}
+
+/// Refuses for the list, or only notes it.
+fn refuse(refusal: Refusal, mode: ListMode, journal: &mut Journal) -> Result<(), Refusal> {
+    match mode {
+        ListMode::Enforce => Err(refusal),
+        ListMode::Observe => {
+            journal.would(refusal);
+            Ok(())
+        }
     }
 }
 
 /// Judges, as far as the route's mode says.
-fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Result<Passage, Refusal> {
+fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Result<(), Refusal> {
     match (route.mode, identify::judge(route, identified)) {
-        (Mode::Off, _) => {
-            note_unproven(journal, identified);
-            Ok(Passage::NotJudged)
-        }
-        (Mode::Observe | Mode::Enforce, Ok(())) => {
-            note_unproven(journal, identified);
-            Ok(Passage::Forwarded)
-        }
-        (Mode::Observe, Err(refusal)) => {
-            journal.would(refusal);
-            Ok(Passage::Observed)
-        }
-        (Mode::Enforce, Err(refusal)) => Err(refusal),
+        (Mode::Off, _) | (Mode::Observe | Mode::Enforce, Ok(())) => note_unproven(journal, identified),
+        (Mode::Observe, Err(refusal)) => journal.would(refusal),
+        (Mode::Enforce, Err(refusal)) => return Err(refusal),
     }
+    Ok(())
 }
 
 /// Signs what is vouched for. Where nothing is enforced, somebody who doesn't fit into an assertion
 /// becomes nobody: never a part of their groups.
-fn vouch(
-    key: &SigningKey,
-    claims: Claims,
-    route: &Route,
-    passage: Passage,
-    journal: &mut Journal,
-) -> Result<(String, Passage), Refusal> {
+fn vouch(key: &SigningKey, claims: Claims, route: &Route, journal: &mut Journal) -> Result<String, Refusal> {
     let refusal = match key.signer().mint(&claims) {
         Ok(assertion) => {
             note_identity(journal, &claims);
-            return Ok((assertion, passage));
+            return Ok(assertion);
         }
         Err(fault) => Refusal::from(fault),
     };
-    let passage = match route.mode {
+    match route.mode {
         Mode::Enforce => {
             note_identity(journal, &claims);
             return Err(refusal);
         }
-        Mode::Observe => {
-            journal.would(refusal);
-            Passage::Observed
-        }
-        Mode::Off => {
-            journal.detail(format!("nobody is vouched for: {refusal}"));
-            passage
-        }
-    };
+        Mode::Observe => journal.would(refusal),
+        Mode::Off => journal.detail(format!("nobody is vouched for: {refusal}")),
+    }
     let nobody = Claims { sub: None, groups: Vec::new(), ..claims };
-    Ok((key.signer().mint(&nobody)?, passage))
+    Ok(key.signer().mint(&nobody)?)
 }
 
 fn note_identity(journal: &mut Journal, claims: &Claims) {
-    if let Some(subject) = claims.sub.clone() {
-        journal.identity(&Identity { subject, groups: claims.groups.clone() });
+    if let Some(subject) = &claims.sub {
+        journal.identity(subject, &claims.groups);
     }
 }
 

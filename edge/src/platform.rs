@@ -13,7 +13,8 @@ use crate::settings::{BackendName, KeySetUrl};
 pub const LOG_ENDPOINT: &str = "countersign";
 /// The secret with the private key that assertions are signed with, a JWK.
 pub const ASSERTION_KEY: &str = "assertion-key";
-/// The secret that the list's fingerprints are keyed with, 32 bytes in base64url.
+/// The secret with the keys of the list's fingerprints: `ID:KEY`, one or more with white space between them.
+/// `_meta` of the list names the one that is in use.
 pub const LIST_KEY: &str = "list-key";
 
 /// The stores of items that the edge reads.

@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use countersign_contract::decision_id::DecisionId;
-use countersign_contract::name::{GroupName, KeyId};
+use countersign_contract::name::{GroupName, KeyId, Subject};
 use countersign_contract::policy::PolicyDigest;
 use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict, WouldBe};
 use countersign_contract::route::{Class, Mode, Route};
 use countersign_contract::time::UnixMillis;
 
-use crate::identify::Identity;
 use crate::list::Standing;
 use crate::platform::Received;
 use crate::refusal::Refusal;
@@ -23,7 +22,7 @@ use crate::settings::Settings;
 pub enum Passage {
     /// It was judged and found in order.
     Forwarded,
-    /// The route only observes, and would have refused it.
+    /// The route or the list only observes, and would have refused it.
     Observed,
     /// The route is off.
     NotJudged,
@@ -57,7 +56,7 @@ pub struct Journal {
     policy: Option<PolicyDigest>,
     list: Standing,
     route: Option<(String, Mode, Class, String)>,
-    identity: Option<Identity>,
+    identity: Option<(Subject, Vec<GroupName>)>,
     would: Option<Refusal>,
     detail: Option<String>,
     origin_status: Option<u16>,
@@ -128,13 +127,20 @@ impl Journal {
     }
 
     /// Notes who is asking.
-    pub fn identity(&mut self, identity: &Identity) {
-        self.identity = Some(identity.clone());
+    pub fn identity(&mut self, subject: &Subject, groups: &[GroupName]) {
+        self.identity = Some((subject.clone(), groups.to_owned()));
     }
 
-    /// Notes what a route that only observes would have done.
+    /// Notes what a list or a route that only observes would have done. The first refusal would have ended
+    /// the request, so it stays.
     pub fn would(&mut self, refusal: Refusal) {
-        self.would = Some(refusal);
+        self.would.get_or_insert(refusal);
+    }
+
+    /// Whether something that only observes would have refused the request.
+    #[must_use]
+    pub const fn would_have_refused(&self) -> bool {
+        self.would.is_some()
     }
 
     /// Notes something for people.
@@ -193,17 +199,14 @@ impl Journal {
             host: unless_empty(&self.host),
             path: unless_empty(&self.path),
             client_ip: self.client,
-            subject: self.identity.as_ref().map(|who| Cow::Owned(who.subject.to_string())),
-            groups: self
-                .identity
-                .as_ref()
-                .map_or(Cow::Borrowed(&[] as &[GroupName]), |who| Cow::Borrowed(who.groups.as_slice())),
+            subject: self.identity.as_ref().map(|(subject, _)| Cow::Borrowed(subject.as_str())),
+            groups: Cow::Borrowed(self.identity.as_ref().map_or(&[], |(_, groups)| groups.as_slice())),
             kid: self.key.as_ref().map(|key| Cow::Owned(key.to_string())),
             service: service.map(Cow::Owned),
             environment: environment.map(Cow::Owned),
             policy: self.policy.as_ref().map(|digest| Cow::Owned(digest.to_string())),
             edge_policy: None,
-            listed: None,
+            listed: self.list.listed.map(|listed| listed.record.action),
             list_generation: self.list.generation,
             list_fault: self.list.fault.as_ref().map(|fault| Cow::Owned(fault.to_string())),
             origin_status: self.origin_status,

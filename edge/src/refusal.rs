@@ -6,6 +6,7 @@ use countersign_contract::route::NoRoute;
 use thiserror::Error;
 
 use crate::credential::CredentialFault;
+use crate::list::KeyKind;
 use crate::platform::SendFault;
 use crate::policy::PolicyFault;
 use crate::scrub::NotCanonical;
@@ -19,8 +20,8 @@ const RETRY_AFTER_CONFIGURATION: u64 = 30;
 const RETRY_AFTER_BACKEND: u64 = 1;
 /// … where the identity provider has to answer first.
 const RETRY_AFTER_KEYS: u64 = 5;
-/// Nobody waits longer than this before asking again, and the list may be lifted any time.
-const LONGEST_RETRY_AFTER: u64 = 3600;
+/// A day: nobody waits longer than this before asking again, and the list may be lifted any time.
+const LONGEST_RETRY_AFTER: u64 = 86_400;
 
 /// Why the edge refuses a request. Its `Display` is for the log: the client learns the status and
 /// the decision id only.
@@ -45,16 +46,21 @@ pub enum Refusal {
     #[error("the platform gives no client address: expected a request from a client")]
     ClientUnknown,
     /// The list turns the client away.
-    #[error("the client is listed: block")]
-    ListedBlock,
+    #[error("the client is listed by its {by}: block")]
+    ListedBlock {
+        /// The key that it is listed under.
+        by: KeyKind,
+    },
     /// The list asks the client to come back later.
-    #[error("the client is listed: throttle, for another {seconds} s")]
+    #[error("the client is listed by its {by}: throttle, for another {seconds} s")]
     ListedThrottle {
+        /// The key that it is listed under.
+        by: KeyKind,
         /// How long the record is still in force.
         seconds: u64,
     },
     /// The list wants the client to sign in.
-    #[error("the client is listed: require-identity, and nobody is signed in")]
+    #[error("the client is listed by its address: require-identity, and nobody is signed in")]
     ListedRequireIdentity,
     /// The settings can't be read.
     #[error(transparent)]
@@ -161,7 +167,7 @@ impl Refusal {
             Self::MethodRefused(_) => "method-refused",
             Self::UpgradeRefused => "upgrade-refused",
             Self::ClientUnknown => "client-unknown",
-            Self::ListedBlock => "listed-block",
+            Self::ListedBlock { .. } => "listed-block",
             Self::ListedThrottle { .. } => "listed-throttle",
             Self::ListedRequireIdentity => "listed-require-identity",
             Self::SettingsUnreadable(_) => "settings-unreadable",
@@ -192,7 +198,7 @@ impl Refusal {
             Self::IdentityRequired { .. }
             | Self::ListedRequireIdentity
             | Self::Credential(CredentialFault::Token(_)) => Status::Unauthorized,
-            Self::ListedBlock
+            Self::ListedBlock { .. }
             | Self::NoRoute(NoRoute::UnknownPath | NoRoute::MethodNotListed)
             | Self::IdentityTooLarge(_) => Status::Forbidden,
             Self::MethodRefused(_) => Status::MethodNotAllowed,
@@ -215,7 +221,7 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::ListedThrottle { seconds } => Some((*seconds).clamp(1, LONGEST_RETRY_AFTER)),
+            Self::ListedThrottle { seconds, .. } => Some((*seconds).clamp(1, LONGEST_RETRY_AFTER)),
             Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. })) => {
                 Some(RETRY_AFTER_KEYS)
             }

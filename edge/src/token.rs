@@ -13,7 +13,7 @@ mod presented;
 pub use fault::TokenFault;
 pub use keys::{KeySet, KeySetFault, LONGEST_KEY_SET, NoKey, VerifyingKey, Wanted};
 
-use countersign_contract::name::Subject;
+use countersign_contract::name::{SessionId, Subject};
 use countersign_contract::time::UnixSeconds;
 
 use crate::settings::Issuer;
@@ -26,6 +26,7 @@ pub const LONGEST_TOKEN: usize = 8 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
     subject: Subject,
+    session: Option<SessionId>,
     groups: Vec<String>,
 }
 
@@ -34,6 +35,12 @@ impl VerifiedToken {
     #[must_use]
     pub const fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// The log-in that it is of, where the token says.
+    #[must_use]
+    pub const fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
     }
 
     /// Their groups, all that the issuer names.
@@ -68,5 +75,5 @@ pub fn verify(
     let groups = claims.groups(&issuer.groups_claim)?;
     let key = find(issuer, Wanted { id: presented.key_id(), algorithm })?;
     presented.check_signature(&key)?;
-    Ok(VerifiedToken { subject, groups })
+    Ok(VerifiedToken { subject, session: claims.session(), groups })
 }

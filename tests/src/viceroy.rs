@@ -62,8 +62,6 @@ impl Viceroy {
     /// # Errors
     /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
     pub async fn start(stores: &EdgeStores, folder: &Path, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
-        let viceroy = pieces::viceroy()?;
-        let program = pieces::edge()?;
         let folder = folder.join("edge");
         fs::create_dir_all(&folder).map_err(Trouble::io("make the edge's folder"))?;
         write_store(&folder, CONFIG_STORE, &stores.config)?;
@@ -71,13 +69,22 @@ impl Viceroy {
         write_store(&folder, SECRET_STORE, &stores.secrets)?;
         let configuration = folder.join("fastly.toml");
         fs::write(&configuration, fastly_toml(stores, &folder)).map_err(Trouble::io("write fastly.toml"))?;
+        Self::run(&configuration, folder, reaper).await
+    }
 
+    /// Starts Viceroy in `folder` on a configuration, and waits until it listens.
+    ///
+    /// # Errors
+    /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
+    pub async fn run(configuration: &Path, folder: PathBuf, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
+        let viceroy = pieces::viceroy()?;
+        let program = pieces::edge()?;
         let journals = Journals::fresh();
         let mut command = Command::new(viceroy);
         command
             .arg("-v")
             .arg("-C")
-            .arg(&configuration)
+            .arg(configuration)
             .args(["--addr", "127.0.0.1:0"])
             .arg(program)
             .current_dir(&folder)

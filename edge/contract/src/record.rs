@@ -28,7 +28,7 @@ pub struct DecisionRecord<'a> {
     /// Why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Cow<'a, str>>,
-    /// What it would have been, where the route only observes.
+    /// What it would have been, where the route or the edge's list only observes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would: Option<WouldBe<'a>>,
     /// The route that decided.
@@ -76,7 +76,7 @@ pub struct DecisionRecord<'a> {
     /// At the agent: the digest of the edge's policy where it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge_policy: Option<Cow<'a, str>>,
-    /// At the agent: what the list says of the client, refused for it or not.
+    /// What this tier's list says of the client, refused for it or not: the hardest action over its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<Action>,
     /// At the edge: the generation of the list that was looked at.
@@ -92,7 +92,7 @@ pub struct DecisionRecord<'a> {
     pub micros: u64,
 }
 
-/// What a route that only observes would have done.
+/// What a route or a list that only observes would have done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WouldBe<'a> {
     /// The verdict.

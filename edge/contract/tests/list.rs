@@ -58,6 +58,22 @@ fn a_record_ends_at_its_time() {
 }
 
 #[test]
+fn of_several_records_the_hardest_counts_and_of_those_the_longest() {
+    let mark = key().fingerprint(&client(1)).mark();
+    let record = |action, seconds| (mark, Record { action, expires: EPOCH.plus(seconds) });
+    let all = [
+        record(Action::Throttle, 6000),
+        record(Action::Block, 600),
+        record(Action::Block, 1200),
+        record(Action::Observe, 9000),
+    ];
+    let value = Bucket::pack(&all, EPOCH).unwrap();
+    let bucket = Bucket::parse(&value).unwrap();
+    assert_eq!(bucket.find(mark, EPOCH, EPOCH), Some(all[2].1));
+    assert_eq!(bucket.find(mark, EPOCH, EPOCH.plus(1200)), Some(all[0].1));
+}
+
+#[test]
 fn half_written_and_foreign_items_are_not_read() {
     for (value, fault) in [
         ("AAAA", BucketFault::Length(4)),

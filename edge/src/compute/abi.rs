@@ -15,6 +15,9 @@ use fastly_sys::{
 
 /// Room for values as they usually are.
 const USUAL_BUFFER: usize = 4 * 1024;
+/// The 8000 characters of the longest item, while they are ASCII as ours are: read at the first go, since a
+/// second one is a second look-up.
+const ITEM_BUFFER: usize = 8 * 1024;
 /// More than an item or a head may have.
 const LARGEST_BUFFER: usize = 128 * 1024;
 
@@ -38,7 +41,7 @@ impl ConfigStore {
 
     pub(super) fn get(&self, key: &str) -> Result<Option<String>, StoreFault> {
         let fault = |status| StoreFault::Unreadable { store: self.name, status };
-        let read = filled(|buffer, written| {
+        let read = filled(ITEM_BUFFER, |buffer, written| {
             // SAFETY: key, buffer and count outlive the call; see the promise of the host above.
             unsafe {
                 fastly_config_store::get(
@@ -63,7 +66,7 @@ impl ConfigStore {
 /// host that it can't parse.
 pub(super) fn url(request: &RequestHandle) -> Result<Vec<u8>, String> {
     let handle = request.as_u32();
-    filled(|buffer, written| {
+    filled(USUAL_BUFFER, |buffer, written| {
         // SAFETY: buffer and count outlive the call; see the promise of the host above.
         unsafe { fastly_http_req::uri_get(handle, buffer.as_mut_ptr(), buffer.len(), written) }
     })
@@ -80,7 +83,7 @@ pub(super) fn set_url(request: &RequestHandle, url: &str) -> Result<(), String> 
 /// The request's method as it was sent.
 pub(super) fn method(request: &RequestHandle) -> Option<Vec<u8>> {
     let handle = request.as_u32();
-    filled(|buffer, written| {
+    filled(USUAL_BUFFER, |buffer, written| {
         // SAFETY: buffer and count outlive the call; see the promise of the host above.
         unsafe { fastly_http_req::method_get(handle, buffer.as_mut_ptr(), buffer.len(), written) }
     })
@@ -137,10 +140,13 @@ pub(super) fn log(endpoint: &str, line: &str) {
     }
 }
 
-/// Calls with a buffer of the usual size, and once more with a larger one if the host asks for it.
-fn filled(call: impl Fn(&mut [u8], *mut usize) -> FastlyStatus) -> Result<Vec<u8>, FastlyStatus> {
+/// Calls with a buffer of that size, and once more with a larger one if the host asks for it.
+fn filled(
+    size: usize,
+    call: impl Fn(&mut [u8], *mut usize) -> FastlyStatus,
+) -> Result<Vec<u8>, FastlyStatus> {
     let mut written = 0;
-    let mut buffer = vec![0; USUAL_BUFFER];
+    let mut buffer = vec![0; size];
     let mut status = call(&mut buffer, &raw mut written);
     if status == FastlyStatus::BUFLEN && written <= LARGEST_BUFFER {
         buffer.resize(written, 0);

@@ -1,6 +1,6 @@
 //! The claims of a token, each checked by itself.
 
-use countersign_contract::name::Subject;
+use countersign_contract::name::{SessionId, Subject};
 use countersign_contract::time::UnixSeconds;
 use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
@@ -69,6 +69,13 @@ impl Claims {
         let said = self.text("sub")?.ok_or(TokenFault::SubjectMissing)?;
         said.parse()
             .map_err(|e: countersign_contract::name::NotAName| TokenFault::SubjectRefused(e.to_string()))
+    }
+
+    /// The log-in that the token is of: `sid` (OpenID Connect Back-Channel Logout section 2.1), which all
+    /// tokens of a log-in share, else `jti`, which is this token's alone. No issuer has to say either, so one
+    /// that can't be used is none.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        ["sid", "jti"].into_iter().find_map(|name| self.0.get(name)?.as_str()?.parse().ok())
     }
 
     pub(super) fn groups(&self, claim: &str) -> Result<Vec<String>, TokenFault> {

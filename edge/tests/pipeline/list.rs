@@ -1,9 +1,11 @@
-//! The list: what it takes away, and that it takes nothing away when it is broken.
+//! The list: what it takes away, and what it only notes.
 
 use countersign_contract::list::Action;
 use jsonwebtoken::Algorithm;
+use serde_json::json;
 
 use crate::issuer::token;
+use crate::listing::Listing;
 use crate::world::{NOW, World, get};
 
 #[test]
@@ -11,8 +13,10 @@ fn a_blocked_client_is_turned_away_and_others_are_not() {
     let world = World::new().listing(&[("192.0.2.7", Action::Block)]);
     let seen = world.ask(&get("/static/x"));
     seen.refused(403, "listed-block");
-    assert_eq!(seen.record["list_generation"], 7);
-    world.ask(&get("/static/x").from("192.0.2.8")).passed("forwarded");
+    assert_eq!((&seen.record["list_generation"], &seen.record["listed"]), (&json!(7), &json!("block")));
+    let other = world.ask(&get("/static/x").from("192.0.2.8"));
+    other.passed("forwarded");
+    assert_eq!(other.record.get("listed"), None);
     // The same client by its IPv4-mapped address.
     let mapped = world.ask(&get("/static/x").from("::ffff:192.0.2.7"));
     mapped.refused(403, "listed-block");
@@ -28,14 +32,17 @@ fn a_network_of_ipv6_is_one_client() {
 
 #[test]
 fn a_throttled_client_is_told_when_to_come_back() {
-    let world = World::new().listing(&[("192.0.2.7", Action::Throttle)]);
-    let seen = world.ask(&get("/static/x"));
-    seen.refused(429, "listed-throttle");
-    assert_eq!(seen.answer_header("retry-after"), Some("3600"));
-    world.now.set(NOW + 3590);
-    assert_eq!(world.ask(&get("/static/x")).answer_header("retry-after"), Some("10"));
+    let mut list = Listing::of(&[("192.0.2.7", Action::Throttle)]);
+    list.seconds = 2 * 86_400;
+    let world = World::new().with_list(&list);
+    for (passed, told) in [(0, "86400"), (86_400, "86400"), (2 * 86_400 - 10, "10"), (2 * 86_400 - 1, "1")] {
+        world.now.set(NOW + passed);
+        let seen = world.ask(&get("/static/x"));
+        seen.refused(429, "listed-throttle");
+        assert_eq!(seen.answer_header("retry-after"), Some(told));
+    }
     // The record has run out.
-    world.now.set(NOW + 3600);
+    world.now.set(NOW + 2 * 86_400);
     world.ask(&get("/static/x")).passed("forwarded");
 }
 
@@ -47,7 +54,9 @@ fn a_client_that_has_to_sign_in_passes_signed_in_only() {
         let seen = world.ask(&get(target));
         seen.refused(401, "listed-require-identity");
         assert_eq!(seen.answer_header("www-authenticate"), Some("Bearer"));
-        assert!(world.ask(&get(target).session(&good)).sent.is_some(), "{target}");
+        let signed_in = world.ask(&get(target).session(&good));
+        assert!(signed_in.sent.is_some(), "{target}");
+        assert_eq!(signed_in.record["listed"], "require-identity");
     }
     let bad = world.ask(&get("/page/x").session("no-token"));
     bad.refused(401, "listed-require-identity");
@@ -59,46 +68,49 @@ fn a_client_that_has_to_sign_in_passes_signed_in_only() {
 }
 
 #[test]
-fn observe_changes_nothing() {
-    let world = World::new().listing(&[("192.0.2.7", Action::Observe)]);
-    world.ask(&get("/static/x")).passed("forwarded");
+fn the_action_observe_is_noted_and_changes_nothing() {
+    let seen = World::new().listing(&[("192.0.2.7", Action::Observe)]).ask(&get("/static/x"));
+    assert_eq!(seen.passed("forwarded").claims()["rep"], 7);
+    assert_eq!((&seen.record["listed"], seen.record.get("would")), (&json!("observe"), None));
 }
 
-/// Breaks one part of a world.
-type Break = fn(&mut World);
+#[test]
+fn a_list_that_is_only_observed_refuses_nobody_and_says_whom_it_would() {
+    let would = [
+        (Action::Block, 403, "listed-block"),
+        (Action::Throttle, 429, "listed-throttle"),
+        (Action::RequireIdentity, 401, "listed-require-identity"),
+    ];
+    for (action, status, reason) in would {
+        let world = World::new().with_list(&Listing::of(&[("192.0.2.7", action)]).observed());
+        for target in ["/static/x", "/page/x", "/old/x", "/beta/x"] {
+            let seen = world.ask(&get(target));
+            assert_eq!(seen.passed("observed").claims()["rep"], 7);
+            let would = &seen.record["would"];
+            assert_eq!((&would["verdict"], &would["status"]), (&json!("deny"), &json!(status)), "{target}");
+            assert_eq!((&would["reason"], &seen.record["listed"]), (&json!(reason), &json!(action.as_str())));
+        }
+        world.ask(&get("/static/x").from("192.0.2.8")).passed("forwarded");
+    }
+}
 
 #[test]
-fn a_list_that_cannot_be_read_turns_nobody_away_and_is_noted() {
-    let listed = [("192.0.2.7", Action::Block)];
-    let broken: [(&str, Break); 9] = [
-        ("no store `countersign_list`", |world| world.list = Err(World::absent("countersign_list"))),
-        ("store `countersign_list` can't be read", |world| {
-            world.list = Err(World::half_written("countersign_list"))
-        }),
-        ("item `_meta` is missing", |world| drop(world.list.as_mut().unwrap().remove("_meta"))),
-        ("item `_meta` can't be read", |world| {
-            drop(world.list.as_mut().unwrap().insert("_meta".into(), "{".into()))
-        }),
-        ("layout 9", |world| {
-            let meta = r#"{"layout":9,"buckets":3,"generation":7,"epoch":1,"writer":"tests"}"#;
-            world.list.as_mut().unwrap().insert("_meta".into(), meta.into());
-        }),
-        ("is missing", |world| world.list.as_mut().unwrap().retain(|key, _| key == "_meta")),
-        ("the bucket has 3 characters", |world| {
-            let items = world.list.as_mut().unwrap();
-            items.iter_mut().filter(|(key, _)| *key != "_meta").for_each(|(_, value)| *value = "abc".into());
-        }),
-        ("secret `list-key` is missing", |world| drop(world.secrets.as_mut().unwrap().remove("list-key"))),
-        ("a list key is 32 bytes", |world| {
-            world.secrets.as_mut().unwrap().insert("list-key".into(), b"\xff".to_vec());
-        }),
-    ];
-    for (fault, break_it) in broken {
-        let mut world = World::new().listing(&listed);
-        break_it(&mut world);
-        let seen = world.ask(&get("/static/x"));
-        seen.passed("forwarded");
-        let noted = seen.record["list_fault"].as_str().unwrap_or_default();
-        assert!(noted.contains(fault), "{fault}: {noted}");
-    }
+fn a_list_that_is_only_observed_hides_no_other_refusal() {
+    let world = World::new().with_list(&Listing::of(&[("192.0.2.7", Action::Block)]).observed());
+    let seen = world.ask(&get("/api/x"));
+    seen.refused(401, "identity-required");
+    assert_eq!(seen.record["would"]["reason"], "listed-block");
+}
+
+/// What is looked at for such a list alone must not become a refusal by itself.
+#[test]
+fn a_list_that_is_only_observed_judges_no_credential_of_a_public_route() {
+    let world = World::new().with_list(&Listing::of(&[("192.0.2.7", Action::RequireIdentity)]).observed());
+    let good = token(Algorithm::EdDSA).make();
+    let signed_in = world.ask(&get("/static/x").session(&good));
+    assert!(signed_in.passed("forwarded").claims().get("sub").is_none());
+    let two = world.ask(&get("/static/x").session(&good).session(&good));
+    two.passed("observed");
+    assert!(two.record["detail"].as_str().unwrap().contains("session-repeated"));
+    assert_eq!(two.record["would"]["reason"], "listed-require-identity");
 }

@@ -3,14 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use countersign_contract::assertion::AssertionKeys;
-use countersign_contract::client_key::ClientKey;
-use countersign_contract::list::{Action, Bucket, LAYOUT, ListKey, META_ITEM, Meta, Record};
+use countersign_contract::list::Action;
 use countersign_contract::policy::{EdgePolicy, PolicyDigest};
-use countersign_contract::time::{UnixMillis, UnixSeconds};
+use countersign_contract::time::UnixMillis;
 use countersign_edge::answer::Answer;
 use countersign_edge::forward::{Caching, Forward};
 use countersign_edge::pipeline;
@@ -22,6 +20,7 @@ use countersign_edge::settings::{BackendName, KeySetUrl};
 use serde_json::{Value, json};
 
 use crate::issuer;
+use crate::listing::{LIST_KEY_TEXT, Listing};
 
 /// When the tests play, in seconds.
 pub(crate) const NOW: u64 = 1_795_000_000;
@@ -30,8 +29,6 @@ pub(crate) const COOKIE: &str = "__Host-session";
 /// The edge's private key: that of RFC 8032 section 7.1, test 1, as RFC 8037 appendix A.1 gives it.
 pub(crate) const EDGE_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"edge-1",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#;
-pub(crate) const LIST_KEY_TEXT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-const BUCKETS: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 
 type Items = Result<BTreeMap<String, String>, StoreFault>;
 
@@ -49,6 +46,7 @@ pub(crate) struct World {
     locks: RefCell<HashMap<String, u64>>,
     forwards: RefCell<Vec<Forward>>,
     lines: RefCell<Vec<String>>,
+    looked_up: RefCell<Vec<(Store, String)>>,
 }
 
 impl World {
@@ -68,13 +66,13 @@ impl World {
         };
         let mut config: BTreeMap<String, String> = policy.to_items().unwrap().into_iter().collect();
         config.insert("settings".to_owned(), settings().to_string());
-        let secrets = [(ASSERTION_KEY, EDGE_KEY), (LIST_KEY, LIST_KEY_TEXT)]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let secrets = [(ASSERTION_KEY, EDGE_KEY.to_owned()), (LIST_KEY, format!("k1:{LIST_KEY_TEXT}"))]
+            .map(|(name, value)| (name.to_owned(), value.into_bytes()));
         Self {
             now: Cell::new(NOW),
             random: Some(*b"0123456789abcdef"),
             config: Ok(config),
-            list: Ok(list(&[])),
+            list: Ok(Listing::of(&[]).items()),
             secrets: Ok(secrets.into()),
             origin: Ok(OriginHead {
                 status: 200,
@@ -87,12 +85,17 @@ impl World {
             locks: RefCell::default(),
             forwards: RefCell::default(),
             lines: RefCell::default(),
+            looked_up: RefCell::default(),
         }
     }
 
-    /// Lists addresses, for an hour.
-    pub(crate) fn listing(mut self, listed: &[(&str, Action)]) -> Self {
-        self.list = Ok(list(listed));
+    /// Lists clients, for an hour.
+    pub(crate) fn listing(self, clients: &[(&str, Action)]) -> Self {
+        self.with_list(&Listing::of(clients))
+    }
+
+    pub(crate) fn with_list(mut self, list: &Listing) -> Self {
+        self.list = Ok(list.items());
         self
     }
 
@@ -158,24 +161,6 @@ pub(crate) fn routes() -> Value {
     Value::Array(routes)
 }
 
-pub(crate) fn list(listed: &[(&str, Action)]) -> BTreeMap<String, String> {
-    let epoch = UnixSeconds(NOW - 120);
-    let key = ListKey::from_base64url(LIST_KEY_TEXT).unwrap();
-    let meta = Meta { layout: LAYOUT, buckets: BUCKETS, generation: 7, epoch, writer: "tests".to_owned() };
-    let mut buckets: BTreeMap<u32, Vec<_>> = (0..BUCKETS.get()).map(|number| (number, vec![])).collect();
-    for (address, action) in listed {
-        let client = key.fingerprint(&ClientKey::of_address(address.parse().unwrap()));
-        let record = Record { action: *action, expires: UnixSeconds(NOW + 3600) };
-        buckets.get_mut(&client.bucket(BUCKETS)).unwrap().push((client, record));
-    }
-    let mut items: BTreeMap<String, String> = buckets
-        .iter()
-        .map(|(number, records)| (Bucket::item_key(*number), Bucket::pack(records, epoch).unwrap()))
-        .collect();
-    items.insert(META_ITEM.to_owned(), serde_json::to_string(&meta).unwrap());
-    items
-}
-
 impl Platform for World {
     fn now(&self) -> UnixMillis {
         UnixMillis(self.now.get() * 1000 + 250)
@@ -198,6 +183,7 @@ impl Platform for World {
             Store::Config => &self.config,
             Store::List => &self.list,
         };
+        self.looked_up.borrow_mut().push((store, key.to_owned()));
         Ok(items.as_ref().map_err(Clone::clone)?.get(key).cloned())
     }
 
@@ -278,6 +264,7 @@ impl World {
             answer,
             record: serde_json::from_str(&lines[0]).unwrap(),
             sent: forwards.pop().map(|forward| Sent::of(ask, &forward)),
+            looked_up: self.looked_up.take(),
         }
     }
 }
@@ -365,6 +352,7 @@ pub(crate) struct Seen {
     pub(crate) answer: Answer,
     pub(crate) record: Value,
     pub(crate) sent: Option<Sent>,
+    pub(crate) looked_up: Vec<(Store, String)>,
 }
 
 /// A request as HAProxy gets it.
@@ -433,6 +421,15 @@ impl Seen {
         assert_eq!(self.record["verdict"], "allow");
         assert_eq!(self.record["reason"], reason, "{}", self.record);
         self.sent.as_ref().unwrap()
+    }
+
+    /// The items of the list that were looked up.
+    pub(crate) fn list_items(&self) -> Vec<&str> {
+        self.looked_up
+            .iter()
+            .filter(|(store, _)| *store == Store::List)
+            .map(|(_, key)| key.as_str())
+            .collect()
     }
 
     /// A header of a refusal.

@@ -8,6 +8,7 @@ mod constant_agent;
 mod edge;
 mod interleaved;
 mod live;
+mod list;
 mod machine;
 mod memory;
 mod node;
@@ -50,6 +51,7 @@ enum Name {
     Memory,
     Peers,
     Live,
+    List,
 }
 
 /// How long is measured.
@@ -92,6 +94,7 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Memory => memory::run(pace).map_err(|error| error.to_string()),
         Name::Peers => peers::run(pace).map_err(|error| error.to_string()),
         Name::Live => live::run(pace).map_err(|error| error.to_string()),
+        Name::List => list::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }
 }

@@ -72,7 +72,8 @@ impl<'a> Bucket<'a> {
         if value.bytes().all(is_base64url) { Ok(Self(value)) } else { Err(BucketFault::Encoding) }
     }
 
-    /// The record of a client that is still in force at `now`; the hardest one if there are more.
+    /// The record of a client that is still in force at `now`; the hardest one if there are more, and of
+    /// those the one that holds longest.
     #[must_use]
     pub fn find(&self, client: Mark, epoch: UnixSeconds, now: UnixSeconds) -> Option<Record> {
         // Six bytes are eight characters: records are compared in the encoding, without decoding.
@@ -84,7 +85,7 @@ impl<'a> Bucket<'a> {
             .filter_map(|chars| decode(chars, epoch))
             .map(|(_, record)| record)
             .filter(|record| record.expires > now)
-            .max_by_key(|record| record.action)
+            .max_by_key(|record| (record.action, record.expires))
     }
 
     /// All records, those that have ended too.

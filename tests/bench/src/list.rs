@@ -1,0 +1,236 @@
+//! What the list costs at the edge: the program's own time for a request, with a list and without.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_contract::client_key::ClientKey;
+use countersign_contract::list::Action;
+use countersign_contract::policy::EdgePolicyFault;
+use countersign_tests::client::{PATIENCE, Request};
+use countersign_tests::identity_provider::{self, IdentityProvider, TokenAlgorithm, claims, now};
+use countersign_tests::listing::Listing;
+use countersign_tests::reaper::Reaper;
+use countersign_tests::records;
+use countersign_tests::trouble::Trouble;
+use countersign_tests::viceroy::{CONFIG_STORE, Items, LIST_STORE, SECRET_STORE, Viceroy};
+use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
+use serde_json::json;
+
+use crate::Pace;
+use crate::edge::{Edge, EdgeError};
+use crate::interleaved::median;
+use crate::report::{Line, Report, Target};
+use crate::verdict::{VerdictError, policy};
+
+/// Listed clients, in a config store's 500 items less its head.
+const CLIENTS: u32 = 300_000;
+const BUCKETS: NonZeroU32 = NonZeroU32::MIN.saturating_add(498);
+/// What the list may take of a request's time at the edge.
+const MOST: f64 = 0.05;
+/// Requests before the first that counts: keys are fetched, pages are touched.
+const WARMING: usize = 5;
+/// The address of the load's own client that is listed.
+const OFFENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+
+/// Why the bench can't be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListError {
+    /// A program or file is missing, or didn't do as it should.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+    /// The policy is refused.
+    #[error(transparent)]
+    Policy(#[from] VerdictError),
+    /// The policy can't be written.
+    #[error(transparent)]
+    EdgePolicy(#[from] EdgePolicyFault),
+    /// No key.
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+}
+
+/// A request whose cost is looked at.
+struct Case {
+    what: &'static str,
+    path: &'static str,
+    token: Option<String>,
+    from: Ipv4Addr,
+    /// The record's reason: that of a request which got to its end, or was refused for the list.
+    reason: &'static str,
+}
+
+/// What each of its requests took, in microseconds.
+#[derive(Default)]
+struct Taken {
+    with: Vec<f64>,
+    without: Vec<f64>,
+}
+
+/// Measures; takes a minute at most.
+pub(crate) fn run(pace: Pace) -> Result<Report, ListError> {
+    let rounds = match pace {
+        Pace::Full => 1500,
+        Pace::Quick => 50,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Trouble::io("start a runtime"))?;
+    runtime.block_on(measure(rounds))
+}
+
+async fn measure(rounds: usize) -> Result<Report, ListError> {
+    let folder = tempfile::tempdir().map_err(Trouble::io("make a folder"))?;
+    let reaper = Reaper::start(folder.path())?;
+    let idp = IdentityProvider::start().await?;
+    let mut listing = Listing::with_buckets(BUCKETS)?;
+    for number in 0..CLIENTS {
+        // From 10.0.0.0 on.
+        listing.add(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number)), Action::Block);
+    }
+    listing.add_client(ClientKey::of_address(IpAddr::V4(OFFENDER)), Action::Block);
+    let list = listing.items()?;
+    let fullest = list.values().map(|value| value.len() / 12).max().unwrap_or_default();
+    let edge = Edge::new(&policy()?)?;
+    let mut config: Items = policy()?.for_edge().to_items()?.into_iter().collect();
+    config.insert("settings".to_owned(), settings());
+    let secrets = Items::from([
+        ("assertion-key".to_owned(), edge.private().to_owned()),
+        ("list-key".to_owned(), listing.key().to_owned()),
+    ]);
+    let start = async |name: &str, list: Option<&Items>| {
+        let configuration = configuration(idp.address(), &config, list, &secrets);
+        viceroy(folder.path().join(name), &configuration, &reaper).await
+    };
+    let (with, without) = (start("with", Some(&list)).await?, start("without", None).await?);
+
+    let mut claims = claims("ann", &["engineering"], now(), now() + identity_provider::TOKEN_LIFETIME);
+    if let Some(claims) = claims.as_object_mut() {
+        claims.insert("sid".to_owned(), "08a5".into());
+    }
+    let token = idp.token_of(TokenAlgorithm::EdDsa, &claims)?;
+    let cases = [
+        Case::passing("anonymous on a public route: 1 key, 2 buckets", "/static/logo.svg", None),
+        Case::passing("signed in (EdDSA) on a private route: 3 keys, 6 buckets", "/api/things", Some(token)),
+    ];
+    let refused =
+        Case { from: OFFENDER, reason: "listed-block", ..Case::passing("refused", "/static/logo.svg", None) };
+    let mut taken = [Taken::default(), Taken::default()];
+    let mut refusals = Vec::new();
+    for round in 0..WARMING + rounds {
+        for (case, taken) in cases.iter().zip(&mut taken) {
+            // Whatever drifts drifts under both.
+            let (first, second) = if round % 2 == 0 { (&with, &without) } else { (&without, &with) };
+            let (first, second) = (case.ask(first).await?, case.ask(second).await?);
+            let (with, without) = if round % 2 == 0 { (first, second) } else { (second, first) };
+            if round >= WARMING {
+                taken.with.push(with);
+                taken.without.push(without);
+            }
+        }
+        refusals.push(refused.ask(&with).await?);
+    }
+    let mut lines: Vec<Line> = cases.iter().zip(&taken).map(|(case, taken)| taken.line(case.what)).collect();
+    lines.push(Line::new("refused for the list", format!("{:.0} us", median(refusals))));
+    Ok(Report {
+        title: "list: what a look-up takes of a request's time at the edge".to_owned(),
+        notes: vec![
+            format!("{CLIENTS} clients in {BUCKETS} buckets, {fullest} of 666 records in the fullest"),
+            "`micros` of the edge's records under Viceroy: the program's own time from its first instruction \
+             to its record, calls to the host among it; medians, two runtimes in turn"
+                .to_owned(),
+            "the backend is none, so that no origin's time is in it; stores are held in memory, as Viceroy \
+             would read a file again at each request"
+                .to_owned(),
+            "not in it: how long Fastly's platform takes to find an item, and to start the program".to_owned(),
+        ],
+        lines,
+    })
+}
+
+impl Case {
+    /// A request that gets as far as the backend, which doesn't exist.
+    fn passing(what: &'static str, path: &'static str, token: Option<String>) -> Self {
+        Self { what, path, token, from: Ipv4Addr::LOCALHOST, reason: "origin-unreachable" }
+    }
+
+    /// Sends it, and gives the record's time in microseconds.
+    async fn ask(&self, edge: &Viceroy) -> Result<f64, Trouble> {
+        let mut request = Request::new("GET", HOST, self.path).from(self.from);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", &format!("Bearer {token}"));
+        }
+        let journal = &edge.journals().out;
+        let since = journal.end();
+        let answer = request.send(edge.address(), PATIENCE).await?;
+        let record = records::find(journal, since, &[self.path], records::PATIENCE).await;
+        let is_right = |record: &records::Record| record.text("reason").as_deref() == Some(self.reason);
+        let micros = record.filter(is_right).and_then(|record| record.value().get("micros")?.as_f64());
+        micros.ok_or_else(|| Trouble::unexpected(format!("a record of {}", self.reason), answer.summary()))
+    }
+}
+
+impl Taken {
+    fn line(&self, what: &str) -> Line {
+        let (with, without) = (median(self.with.clone()), median(self.without.clone()));
+        let more =
+            median(self.with.iter().zip(&self.without).map(|(with, without)| with - without).collect());
+        let figure = format!("{with:.0} us, without a list {without:.0} us, pair by pair {more:.0} us more");
+        Line::new(what, figure).beside("the request's time", more / with, Some(Target::AtMost(MOST)))
+    }
+}
+
+/// The edge's settings; its backend is none that the runtime knows.
+fn settings() -> String {
+    json!({
+        "version": 1, "service": SERVICE, "audience": AUDIENCE, "environment": ENVIRONMENT,
+        "backend": "none",
+        "issuers": [{
+            "issuer": identity_provider::ISSUER, "audience": identity_provider::AUDIENCE,
+            "jwks_uri": "http://idp.example.test/jwks", "jwks_backend": "idp",
+            "algorithms": [TokenAlgorithm::EdDsa.name()],
+        }],
+    })
+    .to_string()
+}
+
+/// The runtime's configuration, stores and all.
+fn configuration(idp: SocketAddr, config: &Items, list: Option<&Items>, secrets: &Items) -> String {
+    let mut text = format!(
+        "manifest_version = 3\nname = \"countersign-edge\"\nlanguage = \"other\"\n\
+         [local_server.backends.idp]\nurl = \"http://{idp}\"\n"
+    );
+    let stores = [(CONFIG_STORE, Some(config)), (LIST_STORE, list)];
+    for (store, items) in stores.into_iter().filter_map(|(store, items)| Some((store, items?))) {
+        let section = format!("local_server.config_stores.{store}");
+        let _ = write!(text, "[{section}]\nformat = \"inline-toml\"\n[{section}.contents]\n");
+        for (key, value) in items {
+            let _ = writeln!(text, "{} = {}", quoted(key), quoted(value));
+        }
+    }
+    for (key, value) in secrets {
+        let section = format!("local_server.secret_stores.{SECRET_STORE}");
+        let _ = write!(text, "[[{section}]]\nkey = {}\ndata = {}\n", quoted(key), quoted(value));
+    }
+    text
+}
+
+/// A basic string of TOML; JSON's escapes are among those that it has.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+async fn viceroy(folder: PathBuf, configuration: &str, reaper: &Arc<Reaper>) -> Result<Viceroy, Trouble> {
+    std::fs::create_dir_all(&folder).map_err(Trouble::io("make the edge's folder"))?;
+    let path = write(&folder, configuration)?;
+    Viceroy::run(&path, folder, reaper).await
+}
+
+fn write(folder: &Path, configuration: &str) -> Result<PathBuf, Trouble> {
+    let path = folder.join("fastly.toml");
+    std::fs::write(&path, configuration).map_err(Trouble::io("write fastly.toml"))?;
+    Ok(path)
+}
