@@ -9,6 +9,7 @@ use countersign_contract::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use crate::reputation::bans::{Ban, State};
+use crate::reputation::guard::Hold;
 
 /// The longest line of a request, in bytes.
 pub const LONGEST_REQUEST: u64 = 64 * 1024;
@@ -40,6 +41,8 @@ pub enum Request {
         /// Whose.
         client: ClientKey,
     },
+    /// Does what is held, and holds nothing more for a time: a [`Reply::Approved`].
+    BansApprove {},
     /// Every peer: a [`Reply::Peer`] for each.
     PeersStatus {},
     /// What the nodes' tables hold: a [`Reply::Table`], then a [`Reply::Entry`] for each of its entries.
@@ -66,6 +69,20 @@ pub enum Reply {
         /// The end of the pardon.
         pardoned_until: UnixSeconds,
     },
+    /// What was held is done.
+    Approved {
+        /// How many clients were banned.
+        banned: usize,
+    },
+    /// Bans by signals wait for a person.
+    Held {
+        /// Why.
+        hold: Hold,
+        /// How many clients wait.
+        clients: usize,
+    },
+    /// How things stand with the edge's store.
+    Edge(EdgeStatus),
     /// A peer.
     Peer(PeerStatus),
     /// A table whose entries follow.
@@ -118,6 +135,27 @@ pub struct Explanation {
     pub state: Option<State>,
     /// What the nodes count of it now, by signal.
     pub counts: Vec<SignalCounts>,
+    /// How things stand with the edge's store, where there is one.
+    pub edge: Option<EdgeStatus>,
+}
+
+/// How things stand with the edge's store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeStatus {
+    /// The list's generation that the store holds whole.
+    pub generation: Option<u64>,
+    /// Since when.
+    pub since: Option<UnixSeconds>,
+    /// By when every place reads it; `None` while changes wait to be written.
+    pub everywhere: Option<UnixSeconds>,
+    /// How many clients are listed.
+    pub listed: usize,
+    /// How many found no room.
+    pub left_out: usize,
+    /// Calls that wrote in the last hour.
+    pub writes: usize,
+    /// What is wrong, if something is.
+    pub fault: Option<String>,
 }
 
 /// What the nodes count of a client for one signal.

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod peers;
 mod publish;
+mod revoke;
 mod serve;
 mod sign;
 mod url;
@@ -34,6 +35,8 @@ enum Which {
     /// See, make and lift bans
     #[command(subcommand)]
     Bans(bans::Bans),
+    /// End what somebody is signed in with: a block of a subject, or of one log-in
+    Revoke(revoke::Revoke),
     /// See the publisher's peers and what their tables hold
     #[command(subcommand)]
     Peers(peers::Peers),
@@ -58,6 +61,7 @@ impl Command {
             Which::Serve(serve) => serve.run(),
             Which::Publish(publish) => publish.run(),
             Which::Bans(bans) => bans.run(),
+            Which::Revoke(revoke) => revoke.run(),
             Which::Peers(peers) => peers.run(),
             Which::Check(check) => check.run(),
             Which::Compile(compile) => compile.run(),

@@ -6,6 +6,8 @@
 
 pub mod aggregate;
 pub mod bans;
+pub mod guard;
+pub mod guarded;
 pub mod heard;
 pub mod list;
 pub mod signal;

@@ -11,5 +11,5 @@ mod verdicts;
 pub use clock::now;
 pub use daemon::{ServeError, serve};
 pub use load::{LoadError, load, load_policy};
-pub use publisher::{JournalError, PublishError, publish};
+pub use publisher::{EdgeError, JournalError, OnceError, PublishError, Writing, publish, publish_once};
 pub use verdicts::Verdicts;

@@ -2,8 +2,10 @@
 //!
 //! `COUNTERSIGN__SECTION__KEY` overrides `key` of `[section]`, e.g. `COUNTERSIGN__ASSERTION__AUDIENCE`.
 
+mod edge;
 mod publish;
 
+pub use edge::{Access, Edge, TargetKind};
 pub use publish::{Admin, Peers, PublishSettings, Reputation as Signals, Tls};
 
 use std::fmt;

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::Failure;
 use super::admin::{Admin, AdminError, Socket};
-use crate::admin::{Banned, Explanation, Reply, Request};
+use crate::admin::{Banned, EdgeStatus, Explanation, Reply, Request};
 use crate::reputation::bans::{Ban, Cause, State};
 use crate::reputation::signal::LONGEST_BAN;
 
@@ -27,6 +27,8 @@ pub(super) enum Bans {
     Add(Add),
     /// Lift a ban on every tier; for a time no signal bans the client again
     Remove(One),
+    /// Let through what the guard holds, and hold nothing more for a time
+    Approve(Approve),
     /// Write every ban as a line of JSON, for `bans import`
     Export(Export),
     /// Ban every client of a file: lines that `bans export` wrote, or one client a line
@@ -75,6 +77,12 @@ struct What {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Approve {
+    #[command(flatten)]
+    socket: Socket,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
     socket: Socket,
@@ -106,6 +114,7 @@ impl Bans {
             Self::Explain(one) => one.explain(),
             Self::Add(add) => add.run(),
             Self::Remove(one) => one.remove(),
+            Self::Approve(approve) => approve.run(),
             Self::Export(export) => Ok(print_json(&export.socket)?),
             Self::Import(import) => import.run(),
         }
@@ -154,6 +163,18 @@ impl One {
                 ban.action.as_str(),
                 time(pardoned_until)
             )
+        })?;
+        Ok(())
+    }
+}
+
+impl Approve {
+    fn run(self) -> Result<(), Failure> {
+        self.socket.connect()?.ask(&Request::BansApprove {}, |reply| {
+            if let Reply::Approved { banned } = reply {
+                println!("{banned} clients banned that were held; nothing is held until the approval ends");
+            }
+            Ok(())
         })?;
         Ok(())
     }
@@ -253,6 +274,9 @@ fn explain(explanation: &Explanation, out: &mut impl io::Write) -> io::Result<()
         }
         Some(State::Banned(ban)) => explain_ban(client, ban, out)?,
     }
+    if let Some(edge) = &explanation.edge {
+        explain_edge(edge, out)?;
+    }
     if explanation.counts.is_empty() {
         return writeln!(out, "no node counts anything of it now");
     }
@@ -290,6 +314,19 @@ fn explain_ban(client: &ClientKey, ban: &Ban, out: &mut impl io::Write) -> io::R
     }
 }
 
+/// By when every tier acts on the last change: HAProxy and agents are taught at once.
+fn explain_edge(edge: &EdgeStatus, out: &mut impl io::Write) -> io::Result<()> {
+    let generation = edge.generation.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
+    match edge.everywhere {
+        Some(at) => writeln!(out, "at the edge: list generation {generation}, everywhere by {}", time(at)),
+        None => writeln!(out, "at the edge: list generation {generation}; changes wait to be written"),
+    }?;
+    match &edge.fault {
+        Some(fault) => writeln!(out, "  {fault}"),
+        None => Ok(()),
+    }
+}
+
 fn by_node(counts: &std::collections::BTreeMap<String, u64>) -> String {
     let parts: Vec<_> = counts.iter().map(|(node, count)| format!("{node} {count}")).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
@@ -304,11 +341,11 @@ fn short(cause: &Cause) -> String {
     }
 }
 
-fn time(at: UnixSeconds) -> String {
+pub(super) fn time(at: UnixSeconds) -> String {
     let text = UnixMillis(at.0.saturating_mul(1000)).rfc3339();
     text.replace(".000Z", "Z")
 }
 
-fn now() -> UnixSeconds {
+pub(super) fn now() -> UnixSeconds {
     UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }

@@ -19,6 +19,15 @@ use super::Failure;
 pub(super) enum Keys {
     /// Make a key pair for assertions: the private key for the edge, the public one for the agents
     Generate(Generate),
+    /// Print a key for the list's fingerprints, as `ID:KEY`: for the publisher and for the edge's secret `list-key`
+    List(List),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// The key's id
+    #[arg(long, value_name = "KID")]
+    kid: KeyId,
 }
 
 #[derive(Debug, Args)]
@@ -48,7 +57,17 @@ impl Keys {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Generate(generate) => Ok(generate.run()?),
+            Self::List(list) => Ok(list.run()?),
         }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), KeysError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(KeysError::Random)?;
+        writeln!(io::stdout(), "{}:{}", self.kid, URL_SAFE_NO_PAD.encode(key))?;
+        Ok(())
     }
 }
 

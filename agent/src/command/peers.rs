@@ -7,7 +7,8 @@ use countersign_contract::time::UnixMillis;
 
 use super::Failure;
 use super::admin::Socket;
-use crate::admin::{PeerStatus, Reply, Request};
+use crate::admin::{EdgeStatus, PeerStatus, Reply, Request};
+use crate::reputation::guard::Hold;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Peers {
@@ -49,6 +50,16 @@ impl Status {
         let mut out = io::stdout().lock();
         self.socket.connect()?.ask(&Request::PeersStatus {}, |reply| match reply {
             Reply::Peer(peer) => status(&peer, &mut out),
+            Reply::Edge(edge) => edge_status(&edge, &mut out),
+            Reply::Held { hold, clients } => {
+                let why = match hold {
+                    Hold::Share { suspects, seen } => {
+                        format!("{suspects} of {seen} clients seen lately offend or are half way there")
+                    }
+                    Hold::Growth { bans } => format!("{bans} bans in a minute"),
+                };
+                writeln!(out, "HELD: {clients} clients wait for `countersign bans approve`: {why}")
+            }
             _ => Ok(()),
         })?;
         Ok(())
@@ -73,6 +84,17 @@ fn status(peer: &PeerStatus, out: &mut impl io::Write) -> io::Result<()> {
         }
     }
     faults.iter().try_for_each(|fault| writeln!(out, "  {fault}"))
+}
+
+fn edge_status(edge: &EdgeStatus, out: &mut impl io::Write) -> io::Result<()> {
+    let EdgeStatus { generation, everywhere, listed, left_out, writes, fault, .. } = edge;
+    let generation = generation.map_or_else(|| "none yet".to_owned(), |number| number.to_string());
+    let written = if everywhere.is_some() { "written" } else { "changes wait to be written" };
+    writeln!(
+        out,
+        "edge: list generation {generation}, {written}; {listed} clients, {left_out} without room, {writes} writes in the last hour"
+    )?;
+    fault.iter().try_for_each(|fault| writeln!(out, "  {fault}"))
 }
 
 impl Dump {

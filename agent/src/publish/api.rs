@@ -184,10 +184,19 @@ impl Api {
             let url = match self.target {
                 Target::ConfigStore { .. } => format!("{}{}", self.base, self.target.items()),
                 Target::Dictionary { .. } => {
-                    format!("{}{}?page={page}&per_page={PAGE}&sort=item_key&direction=ascend", self.base, self.target.items())
+                    format!(
+                        "{}{}?page={page}&per_page={PAGE}&sort=item_key&direction=ascend",
+                        self.base,
+                        self.target.items()
+                    )
                 }
             };
-            let response = self.agent.get(url).header("Fastly-Key", &self.token.0).header("Accept", "application/json").call()?;
+            let response = self
+                .agent
+                .get(url)
+                .header("Fastly-Key", &self.token.0)
+                .header("Accept", "application/json")
+                .call()?;
             let text = body(response)?;
             let found: Vec<Item> =
                 serde_json::from_str(&text).map_err(|error| CallError::Unreadable(error.to_string()))?;

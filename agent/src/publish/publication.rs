@@ -316,6 +316,12 @@ impl Publication {
             && self.turn(now).is_none()
     }
 
+    /// Whether the store can be read.
+    #[must_use]
+    pub const fn reading(&self) -> Reading {
+        self.rules.reading
+    }
+
     /// How many clients are to be listed.
     #[must_use]
     pub fn wanted(&self) -> usize {

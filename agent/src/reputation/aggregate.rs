@@ -7,7 +7,8 @@ use countersign_contract::client_key::ClientKey;
 use countersign_contract::time::UnixSeconds;
 use haproxy_wire::peers::{Entry, Key, Lifetime, Schema, Shape};
 
-use super::bans::{BanFault, Bans, Change};
+use super::bans::{BanFault, Change};
+use super::guarded::{Crowd, Guarded, Outcome};
 use super::heard::{Column, HeardTable, Held};
 use super::signal::Signal;
 use super::table::{VerdictTable, client_of};
@@ -65,7 +66,7 @@ pub struct Consequence {
     /// The signal that saw it, by its place.
     pub signal: usize,
     /// What came of it.
-    pub change: Result<Change, BanFault>,
+    pub outcome: Result<Outcome, BanFault>,
 }
 
 impl Aggregate {
@@ -135,7 +136,7 @@ impl Aggregate {
         name: &[u8],
         entry: &Entry<'_>,
         lifetime: Lifetime,
-        bans: &mut Bans,
+        bans: &mut Guarded,
         now: Moment,
     ) -> Option<Consequence> {
         let of_node = self.nodes.get_mut(node.0)?;
@@ -154,7 +155,7 @@ impl Aggregate {
         watch: Watch,
         name: &[u8],
         key: &Key<'_>,
-        bans: &mut Bans,
+        bans: &mut Guarded,
         now: Moment,
     ) -> Option<Consequence> {
         let signal = self.signals.get(watch.signal)?;
@@ -167,14 +168,31 @@ impl Aggregate {
         if signal.value.data_type.shape() != Shape::Rate {
             // A counter only grows: what was counted at the last offence is no new one. One that is
             // smaller than then began anew.
-            let before = bans.counted_at_last(&client, &signal.name);
+            let before = bans.bans().counted_at_last(&client, &signal.name);
             if total.checked_sub(before).unwrap_or(total) <= signal.over {
                 return None;
             }
         }
         let counts = counts.into_iter().map(|(node, count)| (node.to_owned(), count)).collect();
-        let change = bans.offend(&client, signal, counts, now.unix);
-        (change != Ok(Change::None)).then_some(Consequence { client, signal: watch.signal, change })
+        let crowd = || self.crowd(watch.signal, name, now.steady);
+        let outcome = bans.offend(&client, signal, counts, crowd, now.unix);
+        let nothing = outcome == Ok(Outcome::Done(Change::None));
+        (!nothing).then_some(Consequence { client, signal: watch.signal, outcome })
+    }
+
+    /// How many clients a table has seen lately, and how many of them are at least half way to an offence,
+    /// where it is spread evenly: by the node that has the most.
+    fn crowd(&self, signal: usize, name: &[u8], now: Instant) -> Crowd {
+        let over = self.signals.get(signal).map_or(u64::MAX, |signal| signal.over);
+        let half = over / (2 * u64::try_from(self.nodes.len()).unwrap_or(u64::MAX).max(1));
+        let mut crowd = Crowd { suspects: 0, seen: 0 };
+        for node in &self.nodes {
+            let Some(table) = node.tables.iter().find(|table| *table.name == *name) else { continue };
+            let Some(watch) = table.watched.iter().find(|watch| watch.signal == signal) else { continue };
+            let (seen, suspects) = table.heard.count(watch.column, half, now);
+            (crowd.seen, crowd.suspects) = (crowd.seen.max(seen), crowd.suspects.max(suspects));
+        }
+        crowd
     }
 
     /// What each node counts of a key for a signal; nodes that count nothing are left out.

@@ -165,6 +165,15 @@ impl Bans {
         past.map_or(0, |past| past.total)
     }
 
+    /// Whether an offence would be anything to the bans: not under a pardon, nor while a ban for it runs.
+    #[must_use]
+    pub fn would_ban(&self, client: &ClientKey, signal: &Signal, now: UnixSeconds) -> bool {
+        let standing = self.standings.get(client);
+        let state = standing.map(|standing| &standing.state).filter(|state| state.until() > now);
+        let past = standing.and_then(|standing| standing.past_of(&signal.name));
+        !matches!(state, Some(State::Pardoned { .. })) && climb(signal, past, now).is_some()
+    }
+
     /// A signal saw an offence. Gives whether anything changed: not while a ban for it runs (one
     /// that lets requests pass is drawn out), not under a pardon, not where a harder ban holds.
     pub fn offend(

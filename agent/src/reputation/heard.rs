@@ -201,6 +201,16 @@ impl HeardTable {
         }
     }
 
+    /// How many entries live, and of how many of them a value is over a threshold.
+    #[must_use]
+    pub fn count(&self, column: Column, over: u64, now: Instant) -> (usize, usize) {
+        let at = self.millis(now);
+        let living = (0..self.used).map(Slot).filter(|slot| self.lives(*slot, at));
+        living.fold((0, 0), |(seen, above), slot| {
+            (seen + 1, above + usize::from(self.value(slot, column, now) > over))
+        })
+    }
+
     /// The first entry that lives from a place on, and the place after it; the first place is 0.
     #[must_use]
     pub fn next(&self, mut place: u32, now: Instant) -> Option<(u32, Held<'_>)> {

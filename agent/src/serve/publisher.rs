@@ -2,13 +2,17 @@
 
 mod admin;
 mod daemon;
+mod edge;
 mod journal;
+mod once;
 mod peer;
 
 pub use daemon::{PublishError, publish};
+pub use edge::EdgeError;
 pub use journal::JournalError;
+pub use once::{OnceError, Writing, publish_once};
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use countersign_contract::client_key::ClientKey;
@@ -16,11 +20,14 @@ use countersign_contract::time::UnixSeconds;
 use haproxy_wire::peers::{Entry, Lifetime, Schema};
 use tokio::sync::watch;
 
+use self::edge::Edge;
 use self::journal::{Beginning, Journal};
 use super::clock::now;
 use crate::admin::{PeerStatus, ToldAll};
 use crate::reputation::aggregate::{Aggregate, Moment, NodeNumber};
-use crate::reputation::bans::{Ban, BanFault, Bans, Cause, Change, ChangeNumber};
+use crate::reputation::bans::{Ban, BanFault, Cause, Change, ChangeNumber};
+use crate::reputation::guard::Hold;
+use crate::reputation::guarded::{AddFault, Guarded, Outcome};
 use crate::reputation::table::Taught;
 
 /// What all sessions share.
@@ -29,30 +36,47 @@ pub(crate) struct Publisher {
     state: Mutex<State>,
     changed: watch::Sender<ChangeNumber>,
     pardon_seconds: u64,
+    edge: Option<Arc<Edge>>,
 }
 
 #[derive(Debug)]
 struct State {
     aggregate: Aggregate,
-    bans: Bans,
+    bans: Guarded,
     journal: Journal,
     written: ChangeNumber,
     peers: Vec<PeerStatus>,
     adopting: Vec<bool>,
+    holding: Option<HoldKind>,
+}
+
+/// Why bans are held, without the numbers: it is said once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HoldKind {
+    Share,
+    Growth,
+}
+
+const fn hold_kind(hold: &Hold) -> HoldKind {
+    match hold {
+        Hold::Share { .. } => HoldKind::Share,
+        Hold::Growth { .. } => HoldKind::Growth,
+    }
 }
 
 impl Publisher {
     fn new(
         aggregate: Aggregate,
-        bans: Bans,
+        bans: Guarded,
         (journal, beginning): (Journal, Beginning),
         peers: Vec<PeerStatus>,
         pardon_seconds: u64,
+        edge: Option<Arc<Edge>>,
     ) -> Self {
-        let written = bans.last_change();
+        let written = bans.bans().last_change();
         let adopting = peers.iter().map(|_| beginning == Beginning::Fresh).collect();
-        let state = State { aggregate, bans, journal, written, peers, adopting };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(written), pardon_seconds }
+        let state = State { aggregate, bans, journal, written, peers, adopting, holding: None };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(written), pardon_seconds, edge }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -66,11 +90,11 @@ impl Publisher {
 
     /// Writes down what changed, and only then tells the sessions: what was taught outlives a kill.
     fn commit(&self, state: &mut State) {
-        let last = state.bans.last_change();
+        let last = state.bans.bans().last_change();
         if last == state.written {
             return;
         }
-        if let Err(error) = state.journal.write_after(&state.bans, state.written) {
+        if let Err(error) = state.journal.write_after(state.bans.bans(), state.written) {
             // Bans are no reason to refuse work: what can't be written down still holds.
             tracing::error!(%error, "bans can't be written down: they would not outlive a restart");
         }
@@ -97,20 +121,30 @@ impl Publisher {
 
     fn hear(&self, node: NodeNumber, name: &[u8], entry: &Entry<'_>, lifetime: Lifetime, steady: Instant) {
         let mut state = self.lock();
-        let State { aggregate, bans, peers, .. } = &mut *state;
+        let State { aggregate, bans, peers, holding, .. } = &mut *state;
         if let Some(peer) = peers.get_mut(node.0) {
             peer.heard += 1;
         }
         let moment = Moment { steady, unix: now().seconds() };
         let Some(consequence) = aggregate.hear(node, name, entry, lifetime, bans, moment) else { return };
         let client = &consequence.client;
-        match consequence.change {
-            Ok(Change::Banned) => {
-                if let Some(ban) = bans.ban(client, moment.unix) {
+        match consequence.outcome {
+            Ok(Outcome::Done(Change::Banned)) => {
+                if let Some(ban) = bans.bans().ban(client, moment.unix) {
                     tracing::info!(%client, action = ban.action.as_str(), until = ban.until.0, cause = ?ban.cause, "banned");
                 }
             }
-            Ok(Change::Remembered | Change::None) => {}
+            Ok(Outcome::Done(Change::Remembered | Change::None)) => {}
+            Ok(Outcome::Spared(never)) => tracing::debug!(%client, "not banned: {never}"),
+            Ok(Outcome::Held(hold)) => {
+                if *holding != Some(hold_kind(&hold)) {
+                    *holding = Some(hold_kind(&hold));
+                    tracing::error!(
+                        ?hold,
+                        "bans by signals are held: `countersign bans approve` lets them through"
+                    );
+                }
+            }
             Err(fault) => tracing::error!(%client, "not banned: {fault}"),
         }
         self.commit(&mut state);
@@ -149,7 +183,15 @@ impl Publisher {
         }
     }
 
-    fn add(&self, client: &ClientKey, ban: Ban) -> Result<(), BanFault> {
+    fn approve(&self) -> Result<usize, BanFault> {
+        let mut state = self.lock();
+        let banned = state.bans.approve(now().seconds());
+        state.holding = None;
+        self.commit(&mut state);
+        banned
+    }
+
+    fn add(&self, client: &ClientKey, ban: Ban) -> Result<(), AddFault> {
         let mut state = self.lock();
         state.bans.add(client, ban, now().seconds())?;
         self.commit(&mut state);
@@ -166,11 +208,14 @@ impl Publisher {
 
     /// Forgets what is over; to be called now and then.
     fn tidy(&self) {
+        if let Some(edge) = &self.edge {
+            edge.tidy();
+        }
         let mut state = self.lock();
         let State { bans, journal, .. } = &mut *state;
         let at = now().seconds();
         bans.expire(at);
-        if let Err(error) = journal.compact_if_long(bans) {
+        if let Err(error) = journal.compact_if_long(bans.bans()) {
             tracing::error!(%error, "the state file can't be written anew, and grows");
         }
     }

@@ -6,7 +6,9 @@ use haproxy_wire::peers::PeerName;
 use haproxy_wire::peers::net::{Address, TlsFiles};
 use serde::{Deserialize, Deserializer};
 
+use super::Edge;
 use super::{SettingsError, addresses, name, peer_name, refuse, tree};
+use crate::reputation::guard::Guard;
 use crate::reputation::signal::Signal;
 
 /// Everything that the publisher can be set to.
@@ -19,6 +21,12 @@ pub struct PublishSettings {
     pub admin: Admin,
     /// What is an offence, and what is remembered.
     pub reputation: Reputation,
+    /// What must not happen because of a list.
+    #[serde(default)]
+    pub guard: Guard,
+    /// The edge's store; without it the list stays at the origin.
+    #[serde(default)]
+    pub edge: Option<Edge>,
 }
 
 /// `[peers]`
@@ -123,6 +131,9 @@ impl PublishSettings {
         if let Some(tls) = &mut settings.peers.tls {
             tls.resolve(folder);
         }
+        if let Some(edge) = &mut settings.edge {
+            edge.resolve(folder);
+        }
         Ok(settings)
     }
 
@@ -142,6 +153,12 @@ impl PublishSettings {
         }
         if peers.most_entries == 0 {
             return refuse(file, "peers.most_entries", "0".to_owned(), "at least 1");
+        }
+        if self.guard.most_percent > 100 {
+            return refuse(file, "guard.most_percent", self.guard.most_percent.to_string(), "0 to 100");
+        }
+        if let Some(edge) = &self.edge {
+            edge.check(file)?;
         }
         Signal::check(&reputation.signals)
             .map_err(|fault| SettingsError::Signals { file: file.to_owned(), fault })

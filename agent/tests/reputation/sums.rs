@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use countersign::reputation::aggregate::NodeNumber;
 use countersign::reputation::bans::{Cause, Change};
+use countersign::reputation::guarded::Outcome;
 use countersign::reputation::signal::Rung;
 use countersign_contract::list::Action;
 use haproxy_wire::peers::{DataType, KeyType, Parameters, Schema, Value};
@@ -17,7 +18,7 @@ fn an_offence_that_is_spread_over_the_nodes_is_seen_by_its_sum() {
     assert_eq!(stage.action(CLIENT), None);
     stage.tell(1, CLIENT, 5);
     assert_eq!(stage.action(CLIENT), Some(Action::Throttle));
-    let ban = stage.bans.ban(&CLIENT.parse().unwrap(), stage.now()).unwrap();
+    let ban = stage.bans.bans().ban(&CLIENT.parse().unwrap(), stage.now()).unwrap();
     let Cause::Signal(offence) = &ban.cause else { panic!("a signal") };
     let counts = BTreeMap::from([("hap1".to_owned(), 6), ("hap2".to_owned(), 5)]);
     assert_eq!((offence.rung, offence.over, &offence.counts), (1, 10, &counts));
@@ -39,7 +40,7 @@ fn another_client_is_another_sum() {
     stage.tell(0, CLIENT, 9);
     stage.tell(1, "192.0.2.8", 9);
     stage.tell(1, "2001:db8::1", 9);
-    assert!(stage.bans.is_empty());
+    assert!(stage.bans.bans().is_empty());
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn repeated_offences_climb_the_ladder_and_stay_at_its_top() {
         [(Action::Throttle, 120), (Action::Throttle, 600), (Action::Block, 1200), (Action::Block, 1200)]
     {
         stage.tell(0, CLIENT, 11);
-        let ban = stage.bans.ban(&CLIENT.parse().unwrap(), stage.now()).unwrap();
+        let ban = stage.bans.bans().ban(&CLIENT.parse().unwrap(), stage.now()).unwrap();
         assert_eq!((ban.action, ban.until.since(stage.now())), (action, seconds));
         // While it runs, nothing more is charged.
         stage.later(seconds - 1);
@@ -145,7 +146,7 @@ fn a_ban_that_lets_requests_pass_is_drawn_out_while_the_offence_goes_on() {
     for _ in 0..10 {
         stage.later(60);
         let consequence = stage.tell(0, CLIENT, 12).unwrap();
-        assert_eq!(consequence.change, Ok(Change::Banned));
+        assert_eq!(consequence.outcome, Ok(Outcome::Done(Change::Banned)));
         assert_eq!(stage.action(CLIENT), Some(Action::RequireIdentity), "the same rung");
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use countersign::reputation::aggregate::{Aggregate, Consequence, Moment, NodeNumber};
 use countersign::reputation::bans::Bans;
+use countersign::reputation::guard::Guard;
+use countersign::reputation::guarded::Guarded;
 use countersign::reputation::signal::{Rung, Signal};
 use countersign::reputation::table::VerdictTable;
 use countersign_contract::client_key::ClientKey;
@@ -52,7 +54,7 @@ pub(crate) fn with_entry<T>(
 /// Two nodes, one signal on 404s: more than 10 a minute, then throttle, throttle for longer, block.
 pub(crate) struct Stage {
     pub(crate) aggregate: Aggregate,
-    pub(crate) bans: Bans,
+    pub(crate) bans: Guarded,
     pub(crate) began: Instant,
     pub(crate) elapsed: Duration,
 }
@@ -80,7 +82,12 @@ impl Stage {
         for node in 0..2 {
             aggregate.announce(NodeNumber(node), b"/cs_sensor", &sensor(), began);
         }
-        Self { aggregate, bans: Bans::default(), began, elapsed: Duration::ZERO }
+        Self {
+            aggregate,
+            bans: Guarded::new(Bans::default(), Guard::default()),
+            began,
+            elapsed: Duration::ZERO,
+        }
     }
 
     pub(crate) fn now(&self) -> UnixSeconds {
@@ -118,6 +125,6 @@ impl Stage {
 
     /// What is done about a client now.
     pub(crate) fn action(&self, client: &str) -> Option<Action> {
-        self.bans.ban(&client.parse().unwrap(), self.now()).map(|ban| ban.action)
+        self.bans.bans().ban(&client.parse().unwrap(), self.now()).map(|ban| ban.action)
     }
 }

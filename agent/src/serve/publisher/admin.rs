@@ -114,7 +114,8 @@ async fn answer(
                 let counts = counts.collect();
                 let standing =
                     state.bans.get(&client, now().seconds()).map(|standing| standing.state.clone());
-                Explanation { client, state: standing, counts }
+                let edge = publisher.edge.as_ref().map(|edge| edge.status());
+                Explanation { client, state: standing, counts, edge }
             };
             say(stream, [Reply::Explanation(explanation), Reply::Done]).await
         }
@@ -141,9 +142,19 @@ async fn answer(
             }
             None => say(stream, [failed(format!("{client} is not banned: `bans list` shows who is"))]).await,
         },
+        Request::BansApprove {} => match publisher.approve() {
+            Ok(banned) => {
+                tracing::info!(banned, "what was held is approved");
+                say(stream, [Reply::Approved { banned }, Reply::Done]).await
+            }
+            Err(fault) => say(stream, [failed(fault.to_string())]).await,
+        },
         Request::PeersStatus {} => {
             let peers = publisher.lock().peers.clone();
-            say(stream, peers.into_iter().map(Reply::Peer).chain([Reply::Done])).await
+            let held = publisher.lock().bans.hold().map(|(hold, clients)| Reply::Held { hold, clients });
+            let edge = publisher.edge.as_ref().map(|edge| Reply::Edge(edge.status()));
+            let peers = peers.into_iter().map(Reply::Peer);
+            say(stream, peers.chain(edge).chain(held).chain([Reply::Done])).await
         }
         Request::PeersDump { node, table } => dump(publisher, node, table, stream).await,
     }
@@ -156,7 +167,7 @@ async fn list(publisher: &Publisher, stream: &mut BufReader<UnixStream>) -> io::
         {
             let (state, at) = (publisher.lock(), now().seconds());
             while replies.len() < AT_ONCE {
-                let Some((number, client, standing)) = state.bans.change_after(seen) else { break };
+                let Some((number, client, standing)) = state.bans.bans().change_after(seen) else { break };
                 seen = number;
                 if let Standing::Banned(ban) = &standing.state
                     && ban.until > at
@@ -164,7 +175,7 @@ async fn list(publisher: &Publisher, stream: &mut BufReader<UnixStream>) -> io::
                     replies.push(Reply::Ban(Banned { client: client.clone(), ban: ban.clone() }));
                 }
             }
-            if state.bans.change_after(seen).is_none() {
+            if state.bans.bans().change_after(seen).is_none() {
                 replies.push(Reply::Done);
             }
         }

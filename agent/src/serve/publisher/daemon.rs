@@ -14,10 +14,12 @@ use tokio::sync::{oneshot, watch};
 
 use super::Publisher;
 use super::admin::{self, AdminError};
+use super::edge::{self, Edge, EdgeError};
 use super::journal::{Journal, JournalError};
 use super::peer::{Kind, Peer};
 use crate::admin::PeerStatus;
 use crate::reputation::aggregate::{Aggregate, NodeNumber};
+use crate::reputation::guarded::Guarded;
 use crate::serve::clock::now;
 use crate::serve::service_manager;
 use crate::settings::{PublishSettings, SettingsError};
@@ -40,6 +42,9 @@ pub enum PublishError {
     /// The admin socket can't be had.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The edge's store can't be written.
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
     /// What was remembered can't be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -60,7 +65,8 @@ pub fn publish(file: &Path) -> Result<(), PublishError> {
 
 async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let PublishSettings { peers, admin, reputation } = settings;
+    let PublishSettings { peers, admin, reputation, guard, edge } = settings;
+    let edge = edge.as_ref().map(Edge::new).transpose()?.map(Arc::new);
     let tls = peers.tls.as_ref().map(|files| TlsServer::new(&files.clone().into())).transpose()?;
     let (journal, bans, beginning) = Journal::open(&reputation.state, now().seconds())?;
     let listener = Listener::bind(&peers.listen, tls.as_ref()).await?;
@@ -74,10 +80,11 @@ async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
     let remembered = bans.len();
     let publisher = Arc::new(Publisher::new(
         aggregate,
-        bans,
+        Guarded::new(bans, guard),
         (journal, beginning),
         known.statuses(),
         reputation.pardon_seconds,
+        edge.clone(),
     ));
     let listen: Vec<_> = listener.addresses().iter().map(ToString::to_string).collect();
     tracing::info!(listen = listen.join(","), peers = known.names.len(), remembered, "ready");
@@ -86,6 +93,7 @@ async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
     let (stop, stopped) = watch::channel(());
     let answering = tokio::spawn(admin::serve(socket, Arc::clone(&publisher)));
     let tidying = tokio::spawn(tidy(Arc::clone(&publisher)));
+    let publishing = edge.map(|edge| tokio::spawn(edge::publish(Arc::clone(&publisher), edge)));
     let accepting = accept(listener, peers.name, known, Arc::clone(&publisher), stopped);
     tokio::select! {
         () = accepting => {}
@@ -95,6 +103,9 @@ async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
     drop(stop);
     answering.abort();
     tidying.abort();
+    if let Some(publishing) = publishing {
+        publishing.abort();
+    }
     let _gone = std::fs::remove_file(&admin.socket);
     tracing::info!("stopped");
     Ok(())

@@ -107,6 +107,15 @@ impl Journal {
         Ok((Self { file: file.to_owned(), out, lines, _lock: lock }, bans, beginning))
     }
 
+    /// Reads the file of another process.
+    pub(super) fn read_only(file: &Path) -> Result<Bans, JournalError> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => read(file, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bans::default()),
+            Err(source) => Err(JournalError::Io { file: file.to_owned(), source }),
+        }
+    }
+
     /// Appends what changed after `seen`, in one write.
     pub(super) fn write_after(&mut self, bans: &Bans, mut seen: ChangeNumber) -> io::Result<()> {
         let mut text = Vec::new();

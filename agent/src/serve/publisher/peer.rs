@@ -203,7 +203,7 @@ impl Peer {
             session.teach(teaching.table, &lesson, at, out)
         };
         let mut all = true;
-        while let Some((number, client, standing)) = state.bans.change_after(self.taught) {
+        while let Some((number, client, standing)) = state.bans.bans().change_after(self.taught) {
             if out.len() >= full {
                 all = false;
                 break;

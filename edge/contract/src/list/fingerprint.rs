@@ -87,6 +87,11 @@ impl ListKeys {
         if keys.is_empty() { Err(ListKeyFault::Count) } else { Ok(Self(keys)) }
     }
 
+    /// All keys with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&KeyId, &ListKey)> {
+        self.0.iter()
+    }
+
     /// The key of an id.
     #[must_use]
     pub fn get(&self, id: &KeyId) -> Option<&ListKey> {
