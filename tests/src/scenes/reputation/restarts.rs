@@ -90,22 +90,25 @@ async fn goes_on(cluster: &Cluster) -> Result {
         .note(format!("who went on beyond the threshold is refused: {times}")))
 }
 
-/// Waits until this HAProxy has the counts of a client, and tells how long that took.
-async fn until_counted(node: &Node, client: Client) -> std::result::Result<Duration, Trouble> {
+/// Waits until this HAProxy has counted the part of a client that it drew before.
+async fn until_counted(node: &Node, client: Client) -> std::result::Result<(), Trouble> {
     let started = Instant::now();
+    let mut counted = None;
     while started.elapsed() < PATIENCE {
-        if node.haproxy().await.counted(client.key()?, 0).await? == Some(PART) {
-            return Ok(started.elapsed());
+        counted = node.haproxy().await.counted(client.key()?, 0).await?;
+        if counted == Some(PART) {
+            return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Err(Trouble::NotReady { what: "a HAProxy with its counts".into(), waited: PATIENCE, said: String::new() })
+    let said = format!("{counted:?} where {PART} were drawn");
+    Err(Trouble::NotReady { what: "a HAProxy with its counts".into(), waited: PATIENCE, said })
 }
 
 async fn haproxy_reloaded(cluster: &Cluster) -> Result {
     set_up(cluster).await?;
     let [hap1, _] = cluster.nodes();
-    let (watched, counted) = watch(cluster, async {
+    let (watched, ()) = watch(cluster, async {
         for _ in 0..2 {
             hap1.haproxy().await.reload().await?;
             tokio::time::sleep(SETTLED).await;
@@ -114,29 +117,26 @@ async fn haproxy_reloaded(cluster: &Cluster) -> Result {
     })
     .await?;
     let row = goes_on(cluster).await?;
-    Ok(watched
-        .state_undisturbed(row)
-        .note(format!("counts were there {} ms after the reload", (SETTLED + counted).as_millis())))
+    Ok(watched.state_undisturbed(row))
 }
 
 async fn haproxy_killed(cluster: &Cluster) -> Result {
     set_up(cluster).await?;
     let [hap1, _] = cluster.nodes();
-    let (watched, counted) = watch(cluster, async {
-        {
-            let mut haproxy = hap1.haproxy().await;
-            haproxy.kill();
-            haproxy.start_again().await?;
-        }
-        until_counted(hap1, HALFWAY).await
+    let (watched, (counts, ban)) = watch(cluster, async {
+        hap1.haproxy().await.kill();
+        let started = Instant::now();
+        hap1.haproxy().await.start_again().await?;
+        until_counted(hap1, HALFWAY).await?;
+        let counts = started.elapsed();
+        Ok((counts, cluster.until(BANNED, Fate::Refused, started).await?))
     })
     .await?;
-    let times = cluster.until(BANNED, Fate::Refused, Instant::now()).await?;
     let row = goes_on(cluster).await?;
     Ok(watched
         .state(row)
-        .note(format!("counts were back {} ms after the start", counted.as_millis()))
-        .note(format!("the ban was back after that: {times}")))
+        .note(format!("from its start on: its counts were back after {} ms", counts.as_millis()))
+        .note(format!("the ban: {ban}")))
 }
 
 /// HAProxy hands its tables over by itself, and does not need the publisher for that.
