@@ -53,6 +53,7 @@ pub(crate) enum EdgeError {
 pub(crate) struct Edge {
     signer: AssertionSigner,
     public: VerifyingKey,
+    private: String,
     jwks: String,
     claims: Claims,
 }
@@ -64,9 +65,8 @@ impl Edge {
         getrandom::fill(&mut seed).map_err(EdgeError::Randomness)?;
         let public = SigningKey::from_bytes(&seed).verifying_key();
         let (d, x) = (URL_SAFE_NO_PAD.encode(seed), URL_SAFE_NO_PAD.encode(public.as_bytes()));
-        let signer = AssertionSigner::from_jwk(
-            format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"bench","d":"{d}","x":"{x}"}}"#).as_bytes(),
-        )?;
+        let private = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"bench","d":"{d}","x":"{x}"}}"#);
+        let signer = AssertionSigner::from_jwk(private.as_bytes())?;
         let jwks = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"bench","x":"{x}"}}]}}"#);
         let now = countersign::serve::now().seconds();
         let claims = Claims {
@@ -85,7 +85,7 @@ impl Edge {
             pol: Some(policy.digest().clone()),
             rep: Some(4242),
         };
-        Ok(Self { signer, public, jwks, claims })
+        Ok(Self { signer, public, private, jwks, claims })
     }
 
     /// The public key, parsed.
@@ -96,6 +96,11 @@ impl Edge {
     /// The public key in base64url.
     pub(crate) fn public_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.public.as_bytes())
+    }
+
+    /// The private key as the edge's secret store holds it.
+    pub(crate) fn private(&self) -> &str {
+        &self.private
     }
 
     /// The public key as the agent's file of keys holds it.

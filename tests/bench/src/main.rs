@@ -6,6 +6,7 @@ mod codec;
 mod constant_agent;
 mod edge;
 mod interleaved;
+mod list;
 mod machine;
 mod memory;
 mod question;
@@ -41,6 +42,7 @@ enum Name {
     Verdict,
     Saturation,
     Memory,
+    List,
 }
 
 /// How long is measured.
@@ -81,6 +83,7 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Codec => codec::run().map(of_codec).map_err(|error| error.to_string()),
         Name::Verdict => verdict::run(pace).map_err(|error| error.to_string()),
         Name::Memory => memory::run(pace).map_err(|error| error.to_string()),
+        Name::List => list::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }
 }

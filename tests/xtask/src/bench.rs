@@ -14,25 +14,34 @@ use crate::shell;
 /// Benches that start HAProxy and put load on it.
 const ON_HAPROXY: [&str; 2] = ["saturation", "memory"];
 
+/// The bench that runs the edge program.
+const ON_VICEROY: &str = "list";
+
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, all of them where none is
-    /// named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
+    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `list`, all of them where
+    /// none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
-    let mut names = arguments.arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
-    if names.peek().is_none() || names.any(|name| ON_HAPROXY.contains(&name.as_str())) {
+    let names: Vec<_> = arguments.arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let is_measured = |name: &str| names.is_empty() || names.iter().any(|named| *named == name);
+    if ON_HAPROXY.into_iter().any(is_measured) {
         setup::for_the_bench()?;
         if let Ok(version) = env::var("COUNTERSIGN_HAPROXY") {
             setup::haproxy_of(version.parse()?)?;
         }
     }
+    let mut bench = Command::new(folders::target().join("release/countersign-bench"));
+    bench.args(&arguments.arguments);
+    if is_measured(ON_VICEROY) {
+        setup::for_the_stage()?;
+        bench.env("COUNTERSIGN_EDGE_WASM", build::edge()?).env("COUNTERSIGN_CACHE", folders::cache());
+    }
     // The agent is started from the folder that the benches are in.
     shell::run(build::cargo().args(["build", "--release", "-p", "countersign", "-p", "countersign-bench"]))?;
-    let bench = folders::target().join("release/countersign-bench");
-    shell::run(Command::new(bench).args(&arguments.arguments))
+    shell::run(&mut bench)
 }

@@ -38,15 +38,20 @@ pub(crate) fn run() -> Result<Built, Fault> {
 }
 
 fn built() -> Built {
-    let target = folders::target();
-    Built { binaries: target.join("debug"), edge: target.join("wasm32-wasip1/edge/countersign-edge.wasm") }
+    Built { binaries: folders::target().join("debug"), edge: program() }
+}
+
+/// Where the edge program is.
+fn program() -> PathBuf {
+    folders::target().join("wasm32-wasip1/edge/countersign-edge.wasm")
 }
 
 fn agent() -> Result<(), Fault> {
     shell::run(cargo().args(["build", "-p", "countersign", "-p", "countersign-tests", "--bins"]))
 }
 
-fn edge() -> Result<(), Fault> {
+/// The edge program alone, and where it is.
+pub(crate) fn edge() -> Result<PathBuf, Fault> {
     shell::run(cargo().args([
         "build",
         "-p",
@@ -55,7 +60,8 @@ fn edge() -> Result<(), Fault> {
         "edge",
         "--target",
         "wasm32-wasip1",
-    ]))
+    ]))?;
+    Ok(program())
 }
 
 /// Cargo in the checkout, whatever folder this was called from.
