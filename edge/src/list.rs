@@ -4,6 +4,7 @@
 //! says why.
 
 use std::fmt;
+use std::time::Duration;
 
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::{
@@ -42,6 +43,8 @@ pub struct Standing {
     pub generation: Option<u64>,
     /// Why the list, or a part of it, could not be read: the first fault.
     pub fault: Option<ListFault>,
+    /// How long looking it all up took; nothing where nothing was.
+    pub took: Option<Duration>,
 }
 
 /// A record, and the key that it was found under.
@@ -100,16 +103,19 @@ impl<'p, P: Platform> List<'p, P> {
     #[must_use]
     pub fn open(platform: &'p P, now: UnixSeconds) -> Self {
         let mut list = Self { platform, now, head: None, standing: Standing::default() };
+        let began = platform.elapsed();
         match list.read_head() {
             Ok(head) => list.head = Some(head),
             Err(fault) => list.standing.note(fault),
         }
+        list.spent_since(began);
         list
     }
 
     /// Looks one more key of the client up.
     pub fn look_up(&mut self, client: &ClientKey) {
         let Some(Head { meta, key }) = &self.head else { return };
+        let began = self.platform.elapsed();
         let fingerprint = key.fingerprint(client);
         for bucket in fingerprint.buckets(meta.buckets) {
             match self.find(meta, bucket, &fingerprint) {
@@ -118,12 +124,18 @@ impl<'p, P: Platform> List<'p, P> {
                 Err(fault) => self.standing.note(fault),
             }
         }
+        self.spent_since(began);
     }
 
     /// What has been found.
     #[must_use]
     pub const fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    fn spent_since(&mut self, began: Duration) {
+        let spent = self.platform.elapsed().saturating_sub(began);
+        self.standing.took = Some(self.standing.took.unwrap_or_default() + spent);
     }
 
     fn read_head(&mut self) -> Result<Head, ListFault> {
@@ -139,8 +151,8 @@ impl<'p, P: Platform> List<'p, P> {
     fn find(&self, meta: &Meta, bucket: u32, client: &Fingerprint) -> Result<Option<Record>, ListFault> {
         let item = Bucket::item_key(meta.set, bucket);
         let value = self.item(&item)?;
-        let bucket = Bucket::parse(&value).map_err(|fault| ListFault::Bucket { item, fault })?;
-        Ok(bucket.find(client.mark(), meta.epoch, self.now))
+        Bucket::look_up(&value, client.mark(), meta.epoch, self.now)
+            .map_err(|fault| ListFault::Bucket { item, fault })
     }
 
     fn item(&self, key: &str) -> Result<String, ListFault> {

@@ -156,13 +156,12 @@ impl Journal {
     /// The line of JSON.
     #[must_use]
     pub fn line(&self, now: UnixMillis, took: Duration, outcome: &Result<Passage, Refusal>) -> String {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let record = self.record(now.rfc3339(), micros, outcome);
+        let record = self.record(now.rfc3339(), micros(took), outcome);
         // Strings and numbers only: there is nothing that JSON can't hold.
         serde_json::to_string(&record).unwrap_or_default()
     }
 
-    fn record(&self, time: String, micros: u64, outcome: &Result<Passage, Refusal>) -> DecisionRecord<'_> {
+    fn record(&self, time: String, took: u64, outcome: &Result<Passage, Refusal>) -> DecisionRecord<'_> {
         let (verdict, status, reason, why) = match outcome {
             Ok(passage) => (Verdict::Allow, None, passage.code(), None),
             Err(refusal) => {
@@ -209,10 +208,15 @@ impl Journal {
             listed: self.list.listed.map(|listed| listed.record.action),
             list_generation: self.list.generation,
             list_fault: self.list.fault.as_ref().map(|fault| Cow::Owned(fault.to_string())),
+            list_micros: self.list.took.map(micros),
             origin_status: self.origin_status,
-            micros,
+            micros: took,
         }
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn unless_empty(text: &str) -> Option<Cow<'_, str>> {

@@ -69,6 +69,7 @@ impl Viceroy {
         write_store(&folder, SECRET_STORE, &stores.secrets)?;
         let configuration = folder.join("fastly.toml");
         fs::write(&configuration, fastly_toml(stores, &folder)).map_err(Trouble::io("write fastly.toml"))?;
+<<<<<<< HEAD
         Self::run(&configuration, folder, reaper).await
     }
 
@@ -77,6 +78,22 @@ impl Viceroy {
     /// # Errors
     /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
     pub async fn run(configuration: &Path, folder: PathBuf, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
+=======
+        Self::run(&configuration, folder, "info", reaper).await
+    }
+
+    /// Starts Viceroy in `folder` on a configuration, and waits until it listens. `log` is what it says by
+    /// itself, as `RUST_LOG` takes it; `info` of where it listens has to be in it.
+    ///
+    /// # Errors
+    /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
+    pub async fn run(
+        configuration: &Path,
+        folder: PathBuf,
+        log: &str,
+        reaper: &Arc<Reaper>,
+    ) -> Result<Self, Trouble> {
+>>>>>>> loop-edge
         let viceroy = pieces::viceroy()?;
         let program = pieces::edge()?;
         let journals = Journals::fresh();
@@ -88,7 +105,7 @@ impl Viceroy {
             .args(["--addr", "127.0.0.1:0"])
             .arg(program)
             .current_dir(&folder)
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", log)
             .env("NO_COLOR", "1");
         let process = Process::start("Viceroy", &mut command, &journals, reaper)?;
         let listening = listening_address(&journals).await;

@@ -79,6 +79,7 @@ pub fn record_of<'a>(
         listed: verdict.listed,
         list_generation: claims.and_then(|claims| claims.rep),
         list_fault: None,
+        list_micros: None,
         origin_status: None,
         micros,
     }

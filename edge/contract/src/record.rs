@@ -85,6 +85,9 @@ pub struct DecisionRecord<'a> {
     /// At the edge: why the list could not be read, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_fault: Option<Cow<'a, str>>,
+    /// At the edge: how much of `micros` looking the client up in the list took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_micros: Option<u64>,
     /// At the edge: the status of the answer that came from the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin_status: Option<u16>,

@@ -74,6 +74,23 @@ fn of_several_records_the_hardest_counts_and_of_those_the_longest() {
 }
 
 #[test]
+fn a_look_up_notices_what_it_comes_across_and_no_record_of_another_release_hides_ours() {
+    let mark = key().fingerprint(&client(1)).mark();
+    let look_up = |value: &str| Bucket::look_up(value, mark, EPOCH, EPOCH);
+    assert_eq!(look_up("abc"), Err(BucketFault::Length(3)));
+    assert_eq!(look_up("not a record"), Err(BucketFault::Encoding));
+    let record = Record { action: Action::Block, expires: EPOCH.plus(600) };
+    let ours = Bucket::pack(&[(mark, record)], EPOCH).unwrap();
+    // Action 7 is none yet.
+    let newer = format!("{}____", &ours[..8]);
+    assert_eq!(look_up(&newer), Ok(None));
+    assert_eq!(look_up(&format!("{ours}{newer}")), Ok(Some(record)));
+    assert_eq!(look_up(&format!("AAAAAAAA____{ours}")), Ok(Some(record)));
+    // What was found counts, whatever else was come across.
+    assert_eq!(look_up(&format!("{ours}not a record")), Ok(Some(record)));
+}
+
+#[test]
 fn half_written_and_foreign_items_are_not_read() {
     for (value, fault) in [
         ("AAAA", BucketFault::Length(4)),
@@ -155,10 +172,35 @@ proptest! {
     }
 
     #[test]
+    fn a_look_up_finds_what_reading_every_record_finds(
+        records in prop::collection::vec(((0..40_u32), 0..5_u32, 1..9_u64), 0..120),
+        now in 0..9_u64,
+    ) {
+        let actions = [Action::Observe, Action::RequireIdentity, Action::Throttle, Action::Block];
+        let mark = |n| key().fingerprint(&client(n)).mark();
+        let records: Vec<_> = records
+            .into_iter()
+            .filter_map(|(n, action, minutes)| {
+                let action = *actions.get(action as usize)?;
+                Some((mark(n), Record { action, expires: EPOCH.plus(minutes * 60) }))
+            })
+            .collect();
+        let now = EPOCH.plus(now * 60);
+        let value = Bucket::pack(&records, EPOCH).unwrap();
+        for n in 0..42 {
+            let theirs = records.iter().filter(|(it, record)| *it == mark(n) && record.expires > now);
+            let expected = theirs.map(|(_, record)| *record).max_by_key(|record| (record.action, record.expires));
+            prop_assert_eq!(Bucket::look_up(&value, mark(n), EPOCH, now), Ok(expected));
+            prop_assert_eq!(Bucket::parse(&value).unwrap().find(mark(n), EPOCH, now), expected);
+        }
+    }
+
+    #[test]
     fn any_text_is_answered_without_a_panic(value in ".{0,100}") {
         if let Ok(bucket) = Bucket::parse(&value) {
             let _ = bucket.find(key().fingerprint(&client(1)).mark(), EPOCH, EPOCH);
         }
+        let _ = Bucket::look_up(&value, key().fingerprint(&client(1)).mark(), EPOCH, EPOCH);
         let _ = Meta::parse(&value);
     }
 }

@@ -49,6 +49,7 @@ fn least() -> DecisionRecord<'static> {
         listed: None,
         list_generation: None,
         list_fault: None,
+        list_micros: None,
         origin_status: None,
         micros: 42,
     }
@@ -85,6 +86,7 @@ fn most() -> DecisionRecord<'static> {
         listed: Some(Action::RequireIdentity),
         list_generation: Some(u64::MAX),
         list_fault: Some("garbled".into()),
+        list_micros: Some(7),
         origin_status: Some(304),
         ..least()
     }
@@ -113,7 +115,7 @@ fn records_come_back_as_they_were_and_are_one_line() {
     }
     let names: Vec<String> =
         serde_json::to_value(most()).unwrap().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names.len(), 29, "{names:?}");
+    assert_eq!(names.len(), 30, "{names:?}");
 }
 
 #[test]

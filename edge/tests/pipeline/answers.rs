@@ -65,7 +65,7 @@ fn the_record_holds_what_an_operator_needs_and_no_query() {
             "verdict": "allow", "reason": "forwarded", "route": "page", "mode": "enforce", "class": "private",
             "pool": "web", "method": "GET", "host": "www.example.test", "path": "/page/x",
             "client_ip": "192.0.2.7", "kid": "edge-1", "service": "edge-www", "environment": "production",
-            "policy": "digest", "list_generation": 7, "origin_status": 200, "micros": 1234,
+            "policy": "digest", "list_generation": 7, "list_micros": 0, "origin_status": 200, "micros": 1234,
         })
     );
     let refused = World::new().ask(&get("//x?token=secret"));

@@ -1,9 +1,17 @@
+<<<<<<< HEAD
 //! What the list costs at the edge: the program's own time for a request, with a list and without.
+=======
+//! What the list costs at the edge: its share of the program's own time for a request.
+>>>>>>> loop-edge
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+<<<<<<< HEAD
 use std::path::{Path, PathBuf};
+=======
+use std::path::Path;
+>>>>>>> loop-edge
 use std::sync::Arc;
 
 use countersign_contract::client_key::ClientKey;
@@ -13,7 +21,11 @@ use countersign_tests::client::{PATIENCE, Request};
 use countersign_tests::identity_provider::{self, IdentityProvider, TokenAlgorithm, claims, now};
 use countersign_tests::listing::Listing;
 use countersign_tests::reaper::Reaper;
+<<<<<<< HEAD
 use countersign_tests::records;
+=======
+use countersign_tests::records::{self, Record};
+>>>>>>> loop-edge
 use countersign_tests::trouble::Trouble;
 use countersign_tests::viceroy::{CONFIG_STORE, Items, LIST_STORE, SECRET_STORE, Viceroy};
 use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
@@ -30,6 +42,11 @@ const CLIENTS: u32 = 300_000;
 const BUCKETS: NonZeroU32 = NonZeroU32::MIN.saturating_add(498);
 /// What the list may take of a request's time at the edge.
 const MOST: f64 = 0.05;
+<<<<<<< HEAD
+=======
+/// What Viceroy logs: not that there is no backend, which the program would wait for.
+const LOG: &str = "info,viceroy_lib::wiggle_abi=off";
+>>>>>>> loop-edge
 /// Requests before the first that counts: keys are fetched, pages are touched.
 const WARMING: usize = 5;
 /// The address of the load's own client that is listed.
@@ -60,6 +77,7 @@ struct Case {
     from: Ipv4Addr,
     /// The record's reason: that of a request which got to its end, or was refused for the list.
     reason: &'static str,
+<<<<<<< HEAD
 }
 
 /// What each of its requests took, in microseconds.
@@ -67,6 +85,17 @@ struct Case {
 struct Taken {
     with: Vec<f64>,
     without: Vec<f64>,
+=======
+    /// What the list may take of it, where anything was promised.
+    most: Option<Target>,
+}
+
+/// What one request took, in microseconds.
+#[derive(Clone, Copy)]
+struct Taken {
+    whole: f64,
+    list: f64,
+>>>>>>> loop-edge
 }
 
 /// Measures; takes a minute at most.
@@ -101,17 +130,23 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
         ("assertion-key".to_owned(), edge.private().to_owned()),
         ("list-key".to_owned(), listing.key().to_owned()),
     ]);
+<<<<<<< HEAD
     let start = async |name: &str, list: Option<&Items>| {
         let configuration = configuration(idp.address(), &config, list, &secrets);
         viceroy(folder.path().join(name), &configuration, &reaper).await
     };
     let (with, without) = (start("with", Some(&list)).await?, start("without", None).await?);
+=======
+    let runtime =
+        viceroy(folder.path(), &configuration(idp.address(), &config, &list, &secrets), &reaper).await?;
+>>>>>>> loop-edge
 
     let mut claims = claims("ann", &["engineering"], now(), now() + identity_provider::TOKEN_LIFETIME);
     if let Some(claims) = claims.as_object_mut() {
         claims.insert("sid".to_owned(), "08a5".into());
     }
     let token = idp.token_of(TokenAlgorithm::EdDsa, &claims)?;
+<<<<<<< HEAD
     let cases = [
         Case::passing("anonymous on a public route: 1 key, 2 buckets", "/static/logo.svg", None),
         Case::passing("signed in (EdDSA) on a private route: 3 keys, 6 buckets", "/api/things", Some(token)),
@@ -135,17 +170,45 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
     }
     let mut lines: Vec<Line> = cases.iter().zip(&taken).map(|(case, taken)| taken.line(case.what)).collect();
     lines.push(Line::new("refused for the list", format!("{:.0} us", median(refusals))));
+=======
+    let public = "/static/logo.svg";
+    let first = Case::passing("anonymous on a public route: 1 key", public, None);
+    let second = Case::passing("signed in (EdDSA) on a private route: 3 keys", "/api/things", Some(token));
+    let refused = Case::passing("refused for its address: 1 key", public, None);
+    let refused = Case { from: OFFENDER, reason: "listed-block", most: None, ..refused };
+    let cases = [first, second, refused];
+    let mut taken = [const { Vec::new() }; 3];
+    for round in 0..WARMING + rounds {
+        for (case, taken) in cases.iter().zip(&mut taken) {
+            let one = case.ask(&runtime).await?;
+            if round >= WARMING {
+                taken.push(one);
+            }
+        }
+    }
+    let lines = cases.iter().zip(&taken).map(|(case, taken)| case.line(taken)).collect();
+>>>>>>> loop-edge
     Ok(Report {
         title: "list: what a look-up takes of a request's time at the edge".to_owned(),
         notes: vec![
             format!("{CLIENTS} clients in {BUCKETS} buckets, {fullest} of 666 records in the fullest"),
+<<<<<<< HEAD
             "`micros` of the edge's records under Viceroy: the program's own time from its first instruction \
              to its record, calls to the host among it; medians, two runtimes in turn"
+=======
+            "`list_micros` and `micros` of the edge's records under Viceroy: the program's own time for the \
+             look-ups, and from its first instruction to its record, calls to the host among both"
+>>>>>>> loop-edge
                 .to_owned(),
             "the backend is none, so that no origin's time is in it; stores are held in memory, as Viceroy \
              would read a file again at each request"
                 .to_owned(),
+<<<<<<< HEAD
             "not in it: how long Fastly's platform takes to find an item, and to start the program".to_owned(),
+=======
+            "not in it: how long Fastly's platform takes to find an item, and to start the program"
+                .to_owned(),
+>>>>>>> loop-edge
         ],
         lines,
     })
@@ -154,11 +217,26 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
 impl Case {
     /// A request that gets as far as the backend, which doesn't exist.
     fn passing(what: &'static str, path: &'static str, token: Option<String>) -> Self {
+<<<<<<< HEAD
         Self { what, path, token, from: Ipv4Addr::LOCALHOST, reason: "origin-unreachable" }
     }
 
     /// Sends it, and gives the record's time in microseconds.
     async fn ask(&self, edge: &Viceroy) -> Result<f64, Trouble> {
+=======
+        Self {
+            what,
+            path,
+            token,
+            from: Ipv4Addr::LOCALHOST,
+            reason: "origin-unreachable",
+            most: Some(Target::AtMost(MOST)),
+        }
+    }
+
+    /// Sends it, and gives the times of its record.
+    async fn ask(&self, edge: &Viceroy) -> Result<Taken, Trouble> {
+>>>>>>> loop-edge
         let mut request = Request::new("GET", HOST, self.path).from(self.from);
         if let Some(token) = &self.token {
             request = request.header("Authorization", &format!("Bearer {token}"));
@@ -167,6 +245,7 @@ impl Case {
         let since = journal.end();
         let answer = request.send(edge.address(), PATIENCE).await?;
         let record = records::find(journal, since, &[self.path], records::PATIENCE).await;
+<<<<<<< HEAD
         let is_right = |record: &records::Record| record.text("reason").as_deref() == Some(self.reason);
         let micros = record.filter(is_right).and_then(|record| record.value().get("micros")?.as_f64());
         micros.ok_or_else(|| Trouble::unexpected(format!("a record of {}", self.reason), answer.summary()))
@@ -180,6 +259,26 @@ impl Taken {
             median(self.with.iter().zip(&self.without).map(|(with, without)| with - without).collect());
         let figure = format!("{with:.0} us, without a list {without:.0} us, pair by pair {more:.0} us more");
         Line::new(what, figure).beside("the request's time", more / with, Some(Target::AtMost(MOST)))
+=======
+        let is_right = |record: &Record| {
+            record.text("reason").as_deref() == Some(self.reason) && record.text("list_fault").is_none()
+        };
+        let taken = record.filter(is_right).and_then(|record| {
+            let micros = |field| record.value().get(field)?.as_f64();
+            Some(Taken { whole: micros("micros")?, list: micros("list_micros")? })
+        });
+        taken.ok_or_else(|| Trouble::unexpected(format!("a record of {}", self.reason), answer.summary()))
+    }
+
+    fn line(&self, taken: &[Taken]) -> Line {
+        let middle = |of: fn(&Taken) -> f64| median(taken.iter().map(of).collect());
+        let (list, whole) = (middle(|it| it.list), middle(|it| it.whole));
+        Line::new(self.what, format!("list {list:.0} us of {whole:.0} us")).beside(
+            "the request's time",
+            middle(|it| it.list / it.whole),
+            self.most,
+        )
+>>>>>>> loop-edge
     }
 }
 
@@ -198,13 +297,21 @@ fn settings() -> String {
 }
 
 /// The runtime's configuration, stores and all.
+<<<<<<< HEAD
 fn configuration(idp: SocketAddr, config: &Items, list: Option<&Items>, secrets: &Items) -> String {
+=======
+fn configuration(idp: SocketAddr, config: &Items, list: &Items, secrets: &Items) -> String {
+>>>>>>> loop-edge
     let mut text = format!(
         "manifest_version = 3\nname = \"countersign-edge\"\nlanguage = \"other\"\n\
          [local_server.backends.idp]\nurl = \"http://{idp}\"\n"
     );
+<<<<<<< HEAD
     let stores = [(CONFIG_STORE, Some(config)), (LIST_STORE, list)];
     for (store, items) in stores.into_iter().filter_map(|(store, items)| Some((store, items?))) {
+=======
+    for (store, items) in [(CONFIG_STORE, config), (LIST_STORE, list)] {
+>>>>>>> loop-edge
         let section = format!("local_server.config_stores.{store}");
         let _ = write!(text, "[{section}]\nformat = \"inline-toml\"\n[{section}.contents]\n");
         for (key, value) in items {
@@ -223,6 +330,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+<<<<<<< HEAD
 async fn viceroy(folder: PathBuf, configuration: &str, reaper: &Arc<Reaper>) -> Result<Viceroy, Trouble> {
     std::fs::create_dir_all(&folder).map_err(Trouble::io("make the edge's folder"))?;
     let path = write(&folder, configuration)?;
@@ -233,4 +341,10 @@ fn write(folder: &Path, configuration: &str) -> Result<PathBuf, Trouble> {
     let path = folder.join("fastly.toml");
     std::fs::write(&path, configuration).map_err(Trouble::io("write fastly.toml"))?;
     Ok(path)
+=======
+async fn viceroy(folder: &Path, configuration: &str, reaper: &Arc<Reaper>) -> Result<Viceroy, Trouble> {
+    let path = folder.join("fastly.toml");
+    std::fs::write(&path, configuration).map_err(Trouble::io("write fastly.toml"))?;
+    Viceroy::run(&path, folder.to_owned(), LOG, reaper).await
+>>>>>>> loop-edge
 }

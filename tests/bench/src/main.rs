@@ -7,7 +7,10 @@ mod codec;
 mod constant_agent;
 mod edge;
 mod interleaved;
+<<<<<<< HEAD
 mod live;
+=======
+>>>>>>> loop-edge
 mod list;
 mod machine;
 mod memory;
@@ -49,8 +52,11 @@ enum Name {
     Verdict,
     Saturation,
     Memory,
+<<<<<<< HEAD
     Peers,
     Live,
+=======
+>>>>>>> loop-edge
     List,
 }
 
@@ -92,8 +98,11 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Codec => codec::run().map(of_codec).map_err(|error| error.to_string()),
         Name::Verdict => verdict::run(pace).map_err(|error| error.to_string()),
         Name::Memory => memory::run(pace).map_err(|error| error.to_string()),
+<<<<<<< HEAD
         Name::Peers => peers::run(pace).map_err(|error| error.to_string()),
         Name::Live => live::run(pace).map_err(|error| error.to_string()),
+=======
+>>>>>>> loop-edge
         Name::List => list::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }

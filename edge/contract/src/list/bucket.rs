@@ -41,7 +41,7 @@ pub enum BucketFault {
     Full(usize),
 }
 
-/// The value of a bucket's item, as the store has it: records sorted by fingerprint.
+/// The value of a bucket's item, as the store has it: records sorted by their bytes, so by mark.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket<'a>(&'a str);
 
@@ -65,9 +65,7 @@ impl<'a> Bucket<'a> {
     /// # Errors
     /// [`BucketFault`] if it isn't a whole number of records: a half-written one is not read.
     pub fn parse(value: &'a str) -> Result<Self, BucketFault> {
-        if !value.len().is_multiple_of(RECORD_CHARS) || value.len() > MOST_RECORDS * RECORD_CHARS {
-            return Err(BucketFault::Length(value.len()));
-        }
+        check_length(value)?;
         let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if value.bytes().all(is_base64url) { Ok(Self(value)) } else { Err(BucketFault::Encoding) }
     }
@@ -76,21 +74,30 @@ impl<'a> Bucket<'a> {
     /// those the one that holds longest.
     #[must_use]
     pub fn find(&self, client: Mark, epoch: UnixSeconds, now: UnixSeconds) -> Option<Record> {
-        // Six bytes are eight characters: records are compared in the encoding, without decoding.
-        let wanted = URL_SAFE_NO_PAD.encode(client.0);
-        self.0
-            .as_bytes()
-            .chunks_exact(RECORD_CHARS)
-            .filter(|chars| chars.starts_with(wanted.as_bytes()))
-            .filter_map(|chars| decode(chars, epoch))
-            .map(|(_, record)| record)
-            .filter(|record| record.expires > now)
-            .max_by_key(|record| (record.action, record.expires))
+        search(self.0, client, epoch, now).ok().flatten()
+    }
+
+    /// [`Bucket::find`] in the value of an item of which nothing was read yet. It looks at a few records only,
+    /// ten of a full bucket: to read them all takes longer than all the rest of a look-up.
+    ///
+    /// # Errors
+    /// [`BucketFault`] if it isn't a whole number of records, or one that was looked at can't be read.
+    pub fn look_up(
+        value: &str,
+        client: Mark,
+        epoch: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Result<Option<Record>, BucketFault> {
+        check_length(value)?;
+        search(value, client, epoch, now)
     }
 
     /// All records, those that have ended too.
     pub fn records(&self, epoch: UnixSeconds) -> impl Iterator<Item = (Mark, Record)> {
-        self.0.as_bytes().chunks_exact(RECORD_CHARS).filter_map(move |chars| decode(chars, epoch))
+        self.0.as_bytes().as_chunks().0.iter().filter_map(move |chars| {
+            let bytes = decode(chars)?;
+            Some((mark_of(bytes), record_of(bytes, epoch)?))
+        })
     }
 
     /// Packs records into the value of one item.
@@ -121,12 +128,47 @@ fn encode(client: Mark, record: &Record, epoch: UnixSeconds) -> [u8; RECORD_BYTE
     [a, b, c, d, e, f, x, y, z]
 }
 
-fn decode(chars: &[u8], epoch: UnixSeconds) -> Option<(Mark, Record)> {
+fn check_length(value: &str) -> Result<(), BucketFault> {
+    let is_whole = value.len().is_multiple_of(RECORD_CHARS) && value.len() <= MOST_RECORDS * RECORD_CHARS;
+    if is_whole { Ok(()) } else { Err(BucketFault::Length(value.len())) }
+}
+
+/// Searches the sorted records by halves.
+fn search(
+    value: &str,
+    client: Mark,
+    epoch: UnixSeconds,
+    now: UnixSeconds,
+) -> Result<Option<Record>, BucketFault> {
+    let (records, _) = value.as_bytes().as_chunks();
+    let mut all_read = true;
+    let mut read = |chars: &[u8; RECORD_CHARS]| {
+        let bytes = decode(chars);
+        all_read &= bytes.is_some();
+        bytes
+    };
+    let first = records.partition_point(|chars| read(chars).is_some_and(|bytes| mark_of(bytes) < client));
+    let theirs =
+        records.iter().skip(first).map_while(|chars| read(chars).filter(|it| mark_of(*it) == client));
+    let in_force = theirs.filter_map(|bytes| record_of(bytes, epoch)).filter(|record| record.expires > now);
+    match in_force.max_by_key(|record| (record.action, record.expires)) {
+        None if !all_read => Err(BucketFault::Encoding),
+        found => Ok(found),
+    }
+}
+
+fn decode(chars: &[u8; RECORD_CHARS]) -> Option<[u8; RECORD_BYTES]> {
     let mut bytes = [0; RECORD_BYTES];
     URL_SAFE_NO_PAD.decode_slice(chars, &mut bytes).ok()?;
-    let [a, b, c, d, e, f, x, y, z] = bytes;
+    Some(bytes)
+}
+
+const fn mark_of([a, b, c, d, e, f, ..]: [u8; RECORD_BYTES]) -> Mark {
+    Mark([a, b, c, d, e, f])
+}
+
+fn record_of([.., x, y, z]: [u8; RECORD_BYTES], epoch: UnixSeconds) -> Option<Record> {
     let word = u32::from_be_bytes([0, x, y, z]);
     let action = Action::from_bits(word >> EXPIRY_BITS)?;
-    let expires = epoch.plus(u64::from(word & LATEST_MINUTE) * 60);
-    Some((Mark([a, b, c, d, e, f]), Record { action, expires }))
+    Some(Record { action, expires: epoch.plus(u64::from(word & LATEST_MINUTE) * 60) })
 }

@@ -103,10 +103,15 @@ impl Meta {
             layout: u32,
         }
 
-        let fault = |error: serde_json::Error| MetaFault::Json(error.to_string());
-        match serde_json::from_str(value).map_err(fault)? {
-            Any { layout: LAYOUT } => serde_json::from_str(value).map_err(fault),
-            Any { layout } => Err(MetaFault::Layout(layout)),
+        // The usual case is read once: this is done at each request.
+        let read = serde_json::from_str(value).map_err(|error| MetaFault::Json(error.to_string()));
+        match read {
+            Ok(Self { layout: LAYOUT, .. }) => read,
+            Ok(Self { layout, .. }) => Err(MetaFault::Layout(layout)),
+            Err(fault) => match serde_json::from_str(value) {
+                Ok(Any { layout }) if layout != LAYOUT => Err(MetaFault::Layout(layout)),
+                Ok(Any { .. }) | Err(_) => Err(fault),
+            },
         }
     }
 }
