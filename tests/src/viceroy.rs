@@ -69,16 +69,6 @@ impl Viceroy {
         write_store(&folder, SECRET_STORE, &stores.secrets)?;
         let configuration = folder.join("fastly.toml");
         fs::write(&configuration, fastly_toml(stores, &folder)).map_err(Trouble::io("write fastly.toml"))?;
-<<<<<<< HEAD
-        Self::run(&configuration, folder, reaper).await
-    }
-
-    /// Starts Viceroy in `folder` on a configuration, and waits until it listens.
-    ///
-    /// # Errors
-    /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
-    pub async fn run(configuration: &Path, folder: PathBuf, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
-=======
         Self::run(&configuration, folder, "info", reaper).await
     }
 
@@ -93,7 +83,6 @@ impl Viceroy {
         log: &str,
         reaper: &Arc<Reaper>,
     ) -> Result<Self, Trouble> {
->>>>>>> loop-edge
         let viceroy = pieces::viceroy()?;
         let program = pieces::edge()?;
         let journals = Journals::fresh();

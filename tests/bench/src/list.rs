@@ -1,17 +1,9 @@
-<<<<<<< HEAD
-//! What the list costs at the edge: the program's own time for a request, with a list and without.
-=======
 //! What the list costs at the edge: its share of the program's own time for a request.
->>>>>>> loop-edge
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-<<<<<<< HEAD
-use std::path::{Path, PathBuf};
-=======
 use std::path::Path;
->>>>>>> loop-edge
 use std::sync::Arc;
 
 use countersign_contract::client_key::ClientKey;
@@ -21,11 +13,7 @@ use countersign_tests::client::{PATIENCE, Request};
 use countersign_tests::identity_provider::{self, IdentityProvider, TokenAlgorithm, claims, now};
 use countersign_tests::listing::Listing;
 use countersign_tests::reaper::Reaper;
-<<<<<<< HEAD
-use countersign_tests::records;
-=======
 use countersign_tests::records::{self, Record};
->>>>>>> loop-edge
 use countersign_tests::trouble::Trouble;
 use countersign_tests::viceroy::{CONFIG_STORE, Items, LIST_STORE, SECRET_STORE, Viceroy};
 use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
@@ -42,11 +30,8 @@ const CLIENTS: u32 = 300_000;
 const BUCKETS: NonZeroU32 = NonZeroU32::MIN.saturating_add(498);
 /// What the list may take of a request's time at the edge.
 const MOST: f64 = 0.05;
-<<<<<<< HEAD
-=======
 /// What Viceroy logs: not that there is no backend, which the program would wait for.
 const LOG: &str = "info,viceroy_lib::wiggle_abi=off";
->>>>>>> loop-edge
 /// Requests before the first that counts: keys are fetched, pages are touched.
 const WARMING: usize = 5;
 /// The address of the load's own client that is listed.
@@ -77,15 +62,6 @@ struct Case {
     from: Ipv4Addr,
     /// The record's reason: that of a request which got to its end, or was refused for the list.
     reason: &'static str,
-<<<<<<< HEAD
-}
-
-/// What each of its requests took, in microseconds.
-#[derive(Default)]
-struct Taken {
-    with: Vec<f64>,
-    without: Vec<f64>,
-=======
     /// What the list may take of it, where anything was promised.
     most: Option<Target>,
 }
@@ -95,7 +71,6 @@ struct Taken {
 struct Taken {
     whole: f64,
     list: f64,
->>>>>>> loop-edge
 }
 
 /// Measures; takes a minute at most.
@@ -130,47 +105,14 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
         ("assertion-key".to_owned(), edge.private().to_owned()),
         ("list-key".to_owned(), listing.key().to_owned()),
     ]);
-<<<<<<< HEAD
-    let start = async |name: &str, list: Option<&Items>| {
-        let configuration = configuration(idp.address(), &config, list, &secrets);
-        viceroy(folder.path().join(name), &configuration, &reaper).await
-    };
-    let (with, without) = (start("with", Some(&list)).await?, start("without", None).await?);
-=======
     let runtime =
         viceroy(folder.path(), &configuration(idp.address(), &config, &list, &secrets), &reaper).await?;
->>>>>>> loop-edge
 
     let mut claims = claims("ann", &["engineering"], now(), now() + identity_provider::TOKEN_LIFETIME);
     if let Some(claims) = claims.as_object_mut() {
         claims.insert("sid".to_owned(), "08a5".into());
     }
     let token = idp.token_of(TokenAlgorithm::EdDsa, &claims)?;
-<<<<<<< HEAD
-    let cases = [
-        Case::passing("anonymous on a public route: 1 key, 2 buckets", "/static/logo.svg", None),
-        Case::passing("signed in (EdDSA) on a private route: 3 keys, 6 buckets", "/api/things", Some(token)),
-    ];
-    let refused =
-        Case { from: OFFENDER, reason: "listed-block", ..Case::passing("refused", "/static/logo.svg", None) };
-    let mut taken = [Taken::default(), Taken::default()];
-    let mut refusals = Vec::new();
-    for round in 0..WARMING + rounds {
-        for (case, taken) in cases.iter().zip(&mut taken) {
-            // Whatever drifts drifts under both.
-            let (first, second) = if round % 2 == 0 { (&with, &without) } else { (&without, &with) };
-            let (first, second) = (case.ask(first).await?, case.ask(second).await?);
-            let (with, without) = if round % 2 == 0 { (first, second) } else { (second, first) };
-            if round >= WARMING {
-                taken.with.push(with);
-                taken.without.push(without);
-            }
-        }
-        refusals.push(refused.ask(&with).await?);
-    }
-    let mut lines: Vec<Line> = cases.iter().zip(&taken).map(|(case, taken)| taken.line(case.what)).collect();
-    lines.push(Line::new("refused for the list", format!("{:.0} us", median(refusals))));
-=======
     let public = "/static/logo.svg";
     let first = Case::passing("anonymous on a public route: 1 key", public, None);
     let second = Case::passing("signed in (EdDSA) on a private route: 3 keys", "/api/things", Some(token));
@@ -187,28 +129,18 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
         }
     }
     let lines = cases.iter().zip(&taken).map(|(case, taken)| case.line(taken)).collect();
->>>>>>> loop-edge
     Ok(Report {
         title: "list: what a look-up takes of a request's time at the edge".to_owned(),
         notes: vec![
             format!("{CLIENTS} clients in {BUCKETS} buckets, {fullest} of 666 records in the fullest"),
-<<<<<<< HEAD
-            "`micros` of the edge's records under Viceroy: the program's own time from its first instruction \
-             to its record, calls to the host among it; medians, two runtimes in turn"
-=======
             "`list_micros` and `micros` of the edge's records under Viceroy: the program's own time for the \
              look-ups, and from its first instruction to its record, calls to the host among both"
->>>>>>> loop-edge
                 .to_owned(),
             "the backend is none, so that no origin's time is in it; stores are held in memory, as Viceroy \
              would read a file again at each request"
                 .to_owned(),
-<<<<<<< HEAD
-            "not in it: how long Fastly's platform takes to find an item, and to start the program".to_owned(),
-=======
             "not in it: how long Fastly's platform takes to find an item, and to start the program"
                 .to_owned(),
->>>>>>> loop-edge
         ],
         lines,
     })
@@ -217,13 +149,6 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
 impl Case {
     /// A request that gets as far as the backend, which doesn't exist.
     fn passing(what: &'static str, path: &'static str, token: Option<String>) -> Self {
-<<<<<<< HEAD
-        Self { what, path, token, from: Ipv4Addr::LOCALHOST, reason: "origin-unreachable" }
-    }
-
-    /// Sends it, and gives the record's time in microseconds.
-    async fn ask(&self, edge: &Viceroy) -> Result<f64, Trouble> {
-=======
         Self {
             what,
             path,
@@ -236,7 +161,6 @@ impl Case {
 
     /// Sends it, and gives the times of its record.
     async fn ask(&self, edge: &Viceroy) -> Result<Taken, Trouble> {
->>>>>>> loop-edge
         let mut request = Request::new("GET", HOST, self.path).from(self.from);
         if let Some(token) = &self.token {
             request = request.header("Authorization", &format!("Bearer {token}"));
@@ -245,21 +169,6 @@ impl Case {
         let since = journal.end();
         let answer = request.send(edge.address(), PATIENCE).await?;
         let record = records::find(journal, since, &[self.path], records::PATIENCE).await;
-<<<<<<< HEAD
-        let is_right = |record: &records::Record| record.text("reason").as_deref() == Some(self.reason);
-        let micros = record.filter(is_right).and_then(|record| record.value().get("micros")?.as_f64());
-        micros.ok_or_else(|| Trouble::unexpected(format!("a record of {}", self.reason), answer.summary()))
-    }
-}
-
-impl Taken {
-    fn line(&self, what: &str) -> Line {
-        let (with, without) = (median(self.with.clone()), median(self.without.clone()));
-        let more =
-            median(self.with.iter().zip(&self.without).map(|(with, without)| with - without).collect());
-        let figure = format!("{with:.0} us, without a list {without:.0} us, pair by pair {more:.0} us more");
-        Line::new(what, figure).beside("the request's time", more / with, Some(Target::AtMost(MOST)))
-=======
         let is_right = |record: &Record| {
             record.text("reason").as_deref() == Some(self.reason) && record.text("list_fault").is_none()
         };
@@ -278,7 +187,6 @@ impl Taken {
             middle(|it| it.list / it.whole),
             self.most,
         )
->>>>>>> loop-edge
     }
 }
 
@@ -297,21 +205,12 @@ fn settings() -> String {
 }
 
 /// The runtime's configuration, stores and all.
-<<<<<<< HEAD
-fn configuration(idp: SocketAddr, config: &Items, list: Option<&Items>, secrets: &Items) -> String {
-=======
 fn configuration(idp: SocketAddr, config: &Items, list: &Items, secrets: &Items) -> String {
->>>>>>> loop-edge
     let mut text = format!(
         "manifest_version = 3\nname = \"countersign-edge\"\nlanguage = \"other\"\n\
          [local_server.backends.idp]\nurl = \"http://{idp}\"\n"
     );
-<<<<<<< HEAD
-    let stores = [(CONFIG_STORE, Some(config)), (LIST_STORE, list)];
-    for (store, items) in stores.into_iter().filter_map(|(store, items)| Some((store, items?))) {
-=======
     for (store, items) in [(CONFIG_STORE, config), (LIST_STORE, list)] {
->>>>>>> loop-edge
         let section = format!("local_server.config_stores.{store}");
         let _ = write!(text, "[{section}]\nformat = \"inline-toml\"\n[{section}.contents]\n");
         for (key, value) in items {
@@ -330,21 +229,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-<<<<<<< HEAD
-async fn viceroy(folder: PathBuf, configuration: &str, reaper: &Arc<Reaper>) -> Result<Viceroy, Trouble> {
-    std::fs::create_dir_all(&folder).map_err(Trouble::io("make the edge's folder"))?;
-    let path = write(&folder, configuration)?;
-    Viceroy::run(&path, folder, reaper).await
-}
-
-fn write(folder: &Path, configuration: &str) -> Result<PathBuf, Trouble> {
-    let path = folder.join("fastly.toml");
-    std::fs::write(&path, configuration).map_err(Trouble::io("write fastly.toml"))?;
-    Ok(path)
-=======
 async fn viceroy(folder: &Path, configuration: &str, reaper: &Arc<Reaper>) -> Result<Viceroy, Trouble> {
     let path = folder.join("fastly.toml");
     std::fs::write(&path, configuration).map_err(Trouble::io("write fastly.toml"))?;
     Viceroy::run(&path, folder.to_owned(), LOG, reaper).await
->>>>>>> loop-edge
 }

@@ -7,11 +7,8 @@ mod codec;
 mod constant_agent;
 mod edge;
 mod interleaved;
-<<<<<<< HEAD
-mod live;
-=======
->>>>>>> loop-edge
 mod list;
+mod live;
 mod machine;
 mod memory;
 mod node;
@@ -52,11 +49,8 @@ enum Name {
     Verdict,
     Saturation,
     Memory,
-<<<<<<< HEAD
     Peers,
     Live,
-=======
->>>>>>> loop-edge
     List,
 }
 
@@ -98,11 +92,8 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Codec => codec::run().map(of_codec).map_err(|error| error.to_string()),
         Name::Verdict => verdict::run(pace).map_err(|error| error.to_string()),
         Name::Memory => memory::run(pace).map_err(|error| error.to_string()),
-<<<<<<< HEAD
         Name::Peers => peers::run(pace).map_err(|error| error.to_string()),
         Name::Live => live::run(pace).map_err(|error| error.to_string()),
-=======
->>>>>>> loop-edge
         Name::List => list::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }

@@ -17,19 +17,11 @@ const ON_HAPROXY: [&str; 4] = ["saturation", "memory", "peers", "live"];
 /// The bench that runs the edge program.
 const ON_VICEROY: &str = "list";
 
-/// The bench that runs the edge program.
-const ON_VICEROY: &str = "list";
-
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-<<<<<<< HEAD
     /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, `list`, all of
     /// them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
-=======
-    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `list`, all of them where
-    /// none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
->>>>>>> loop-edge
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
