@@ -14,6 +14,7 @@ mod memory;
 mod node;
 mod peers;
 mod process_costs;
+mod publish;
 mod publisher;
 mod question;
 mod report;
@@ -52,6 +53,7 @@ enum Name {
     Peers,
     Live,
     List,
+    Publish,
 }
 
 /// How long is measured.
@@ -94,6 +96,7 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Memory => memory::run(pace).map_err(|error| error.to_string()),
         Name::Peers => peers::run(pace).map_err(|error| error.to_string()),
         Name::Live => live::run(pace).map_err(|error| error.to_string()),
+        Name::Publish => publish::run(pace).map_err(|error| error.to_string()),
         Name::List => list::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }

@@ -20,8 +20,8 @@ const ON_VICEROY: &str = "list";
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, `list`, all of
-    /// them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
+    /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, `list`, `publish`,
+    /// all of them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
