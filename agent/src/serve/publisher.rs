@@ -39,6 +39,18 @@ struct State {
     written: ChangeNumber,
     peers: Vec<PeerStatus>,
     adopting: Vec<bool>,
+    /// When the last entry was heard.
+    moment: Moment,
+}
+
+impl State {
+    /// The wall clock is asked once for all entries that a session reads together.
+    fn moment(&mut self, steady: Instant) -> Moment {
+        if self.moment.steady != steady {
+            self.moment = Moment { steady, unix: now().seconds() };
+        }
+        self.moment
+    }
 }
 
 impl Publisher {
@@ -51,7 +63,8 @@ impl Publisher {
     ) -> Self {
         let written = bans.last_change();
         let adopting = peers.iter().map(|_| beginning == Beginning::Fresh).collect();
-        let state = State { aggregate, bans, journal, written, peers, adopting };
+        let moment = Moment { steady: Instant::now(), unix: now().seconds() };
+        let state = State { aggregate, bans, journal, written, peers, adopting, moment };
         Self { state: Mutex::new(state), changed: watch::Sender::new(written), pardon_seconds }
     }
 
@@ -97,11 +110,11 @@ impl Publisher {
 
     fn hear(&self, node: NodeNumber, name: &[u8], entry: &Entry<'_>, lifetime: Lifetime, steady: Instant) {
         let mut state = self.lock();
+        let moment = state.moment(steady);
         let State { aggregate, bans, peers, .. } = &mut *state;
         if let Some(peer) = peers.get_mut(node.0) {
             peer.heard += 1;
         }
-        let moment = Moment { steady, unix: now().seconds() };
         let Some(consequence) = aggregate.hear(node, name, entry, lifetime, bans, moment) else { return };
         let client = &consequence.client;
         match consequence.change {
