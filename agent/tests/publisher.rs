@@ -45,24 +45,22 @@ impl Stage {
 
     /// Starts and waits until it is ready; gives what it said where it ended instead.
     fn try_start(&self) -> Result<Publisher, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["publish", "--settings"])
-            .arg(self.path("publish.toml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["publish", "--settings"]).arg(self.path("publish.toml")).stderr(Stdio::piped());
+        let mut publisher = Publisher(command.spawn().unwrap());
+        let mut lines = BufReader::new(publisher.0.stderr.take().unwrap());
         let mut said = String::new();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
         loop {
-            let before = said.len();
-            if lines.read_line(&mut said).unwrap() == 0 {
-                assert!(!child.wait().unwrap().success());
+            let mut line = String::new();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                assert!(!publisher.0.wait().unwrap().success());
                 return Err(said);
             }
-            if said[before..].contains("ready") {
+            said.push_str(&line);
+            if line.contains("ready") {
                 // Or it would meet a closed pipe.
                 std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-                return Ok(Publisher(child));
+                return Ok(publisher);
             }
         }
     }

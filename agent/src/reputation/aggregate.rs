@@ -69,6 +69,16 @@ pub struct Consequence {
     pub outcome: Result<Outcome, BanFault>,
 }
 
+impl Node {
+    /// What it counts of a key for a signal.
+    fn count(&self, signal: usize, name: &[u8], key: &Key<'_>, now: Instant) -> Option<u64> {
+        let table = self.tables.iter().find(|table| *table.name == *name)?;
+        let watch = table.watched.iter().find(|watch| watch.signal == signal)?;
+        let slot = table.heard.find(key, now)?;
+        Some(table.heard.value(slot, watch.column, now))
+    }
+}
+
 impl Aggregate {
     /// Nothing heard yet of these nodes; each may hold `most_entries` a table here.
     #[must_use]
@@ -143,24 +153,28 @@ impl Aggregate {
         let at = of_node.tables.iter().position(|table| *table.name == *name)?;
         let table = of_node.tables.get_mut(at)?;
         let slot = table.heard.put(entry, lifetime, now.steady)?;
-        let suspect = |watch: &&Watch| table.heard.value(slot, watch.column, now.steady) > 0;
-        // Nearly every entry of a whole table ends here.
-        let first = table.watched.iter().position(|watch| suspect(&watch))?;
-        let watched: Vec<Watch> = table.watched.iter().skip(first).filter(suspect).copied().collect();
-        watched.into_iter().find_map(|watch| self.judge(watch, name, &entry.key(), bans, now))
+        let table = self.nodes.get(node.0)?.tables.get(at)?;
+        table.watched.iter().find_map(|watch| {
+            let own = table.heard.value(slot, watch.column, now.steady);
+            if own == 0 { None } else { self.judge(watch.signal, (node, own), name, &entry.key(), bans, now) }
+        })
     }
 
+    /// What comes of a count that a node told just now.
     fn judge(
         &self,
-        watch: Watch,
+        number: usize,
+        (node, own): (NodeNumber, u64),
         name: &[u8],
         key: &Key<'_>,
         bans: &mut Guarded,
         now: Moment,
     ) -> Option<Consequence> {
-        let signal = self.signals.get(watch.signal)?;
-        let counts = self.counts(watch.signal, name, key, now.steady);
-        let total = counts.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count));
+        let signal = self.signals.get(number)?;
+        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node.0);
+        let others = others.filter_map(|(_, node)| node.count(number, name, key, now.steady));
+        // Nearly every entry of a whole table ends here.
+        let total = others.fold(own, u64::saturating_add);
         if total <= signal.over {
             return None;
         }
@@ -173,11 +187,12 @@ impl Aggregate {
                 return None;
             }
         }
+        let counts = self.counts(number, name, key, now.steady);
         let counts = counts.into_iter().map(|(node, count)| (node.to_owned(), count)).collect();
-        let crowd = || self.crowd(watch.signal, name, now.steady);
+        let crowd = || self.crowd(number, name, now.steady);
         let outcome = bans.offend(&client, signal, counts, crowd, now.unix);
         let nothing = outcome == Ok(Outcome::Done(Change::None));
-        (!nothing).then_some(Consequence { client, signal: watch.signal, outcome })
+        (!nothing).then_some(Consequence { client, signal: number, outcome })
     }
 
     /// How many clients a table has seen lately, and how many of them are at least half way to an offence,
@@ -197,18 +212,8 @@ impl Aggregate {
 
     /// What each node counts of a key for a signal; nodes that count nothing are left out.
     fn counts(&self, signal: usize, name: &[u8], key: &Key<'_>, now: Instant) -> BTreeMap<&str, u64> {
-        let of_node = |node: &Node| {
-            let table = node.tables.iter().find(|table| *table.name == *name)?;
-            let watch = table.watched.iter().find(|watch| watch.signal == signal)?;
-            let slot = table.heard.find(key, now)?;
-            Some(table.heard.value(slot, watch.column, now))
-        };
-        self.nodes
-            .iter()
-            .filter_map(|node| {
-                of_node(node).filter(|count| *count > 0).map(|count| (node.name.as_str(), count))
-            })
-            .collect()
+        let count = |node: &Node| node.count(signal, name, key, now).filter(|count| *count > 0);
+        self.nodes.iter().filter_map(|node| Some((node.name.as_str(), count(node)?))).collect()
     }
 
     /// What each node counts of a client now, by signal.

@@ -25,14 +25,14 @@ const FOREVER: u32 = u32::MAX;
 ///
 /// An entry is words of 32 bits: its key (of strings and bytes the text lies apart), when it was
 /// heard and how long it lives in milliseconds, then its values. For the shipped `cs_sensor` these
-/// are 72 bytes, and about 10 more in the index.
+/// are 72 bytes, and about 19 more in the index of a table that has just grown.
 #[derive(Debug)]
 pub struct HeardTable {
     schema: Schema,
     columns: Vec<Column>,
     key_words: usize,
     stride: usize,
-    index: HashTable<u32>,
+    index: HashTable<Indexed>,
     hasher: RandomState,
     slabs: Vec<Box<[u32]>>,
     texts: Vec<Box<[u8]>>,
@@ -66,6 +66,17 @@ pub struct Held<'a> {
     /// Its values in the order of the schema; without the server key, which isn't held.
     pub values: Vec<Value<'a>>,
 }
+
+/// A place in the index. With its hash the index grows without a look at the keys, which lie all over memory.
+#[derive(Clone, Copy, Debug)]
+struct Indexed {
+    slot: u32,
+    hash: KeyHash,
+}
+
+/// The hash of a key, of which 32 bits are enough for as many slots as there can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct KeyHash(u32);
 
 /// A key as it is looked for.
 #[derive(Clone, Copy)]
@@ -143,13 +154,15 @@ impl HeardTable {
     /// Takes an entry in place of what was held under its key; an entry whose life is over is let go.
     /// A full table lets another one go, one that wasn't heard of lately if the sweep finds it.
     pub fn put(&mut self, entry: &Entry<'_>, lifetime: Lifetime, now: Instant) -> Option<Slot> {
+        let now = self.millis(now);
         self.sweep(now);
         let life = match lifetime {
             Lifetime::Forever => FOREVER,
             Lifetime::For(left) => u32::try_from(left.as_millis()).unwrap_or(FOREVER - 1).min(FOREVER - 1),
         };
         let probe = probe(&entry.key());
-        let found = self.find_probe(probe);
+        let hash = self.hash(probe);
+        let found = self.find_probe(probe, hash);
         if life == FREE {
             if let Some(slot) = found {
                 self.remove(slot);
@@ -158,14 +171,13 @@ impl HeardTable {
         }
         let slot = match found {
             Some(slot) => slot,
-            None => self.insert(probe)?,
+            None => self.insert(probe, hash)?,
         };
-        let heard_at = self.millis(now);
         let key_words = self.key_words;
         let words = self.words_mut(slot)?;
         let (head, values) = words.split_at_mut_checked(key_words + HEAD)?;
         if let Some([at, left]) = head.get_mut(key_words..) {
-            (*at, *left) = (heard_at, life);
+            (*at, *left) = (now, life);
         }
         let mut values = values.iter_mut();
         for datum in entry.values() {
@@ -181,7 +193,8 @@ impl HeardTable {
     /// Where the entry of a key lies, if it is held and lives.
     #[must_use]
     pub fn find(&self, key: &Key<'_>, now: Instant) -> Option<Slot> {
-        self.find_probe(probe(key)).filter(|slot| self.lives(*slot, self.millis(now)))
+        let probe = probe(key);
+        self.find_probe(probe, self.hash(probe)).filter(|slot| self.lives(*slot, self.millis(now)))
     }
 
     /// A value of an entry: a counter as it is, a rate as the events of one period that ends now.
@@ -267,8 +280,7 @@ impl HeardTable {
     }
 
     /// Lets expired entries go, a few places at a time.
-    fn sweep(&mut self, now: Instant) {
-        let now = self.millis(now);
+    fn sweep(&mut self, now: u32) {
         for _ in 0..SWEEP.min(self.used) {
             let slot = self.step();
             if self.life(slot) != FREE && !self.lives(slot, now) {
@@ -285,7 +297,7 @@ impl HeardTable {
         slot
     }
 
-    fn insert(&mut self, probe: Probe<'_>) -> Option<Slot> {
+    fn insert(&mut self, probe: Probe<'_>, hash: KeyHash) -> Option<Slot> {
         while self.free.is_empty() && self.used >= self.most {
             let slot = self.step();
             self.remove(slot);
@@ -311,10 +323,7 @@ impl HeardTable {
                 None => self.texts.push(text.into()),
             },
         }
-        let hash = self.hash(probe);
-        let Self { index, hasher, slabs, texts, key_words, stride, .. } = self;
-        let keys = Keys { slabs, texts, key_words: *key_words, stride: *stride };
-        index.insert_unique(hash, slot, |slot| hash_of(hasher, keys.get(*slot)));
+        self.index.insert_unique(hash.wide(), Indexed { slot, hash }, |indexed| indexed.hash.wide());
         Some(Slot(slot))
     }
 
@@ -322,9 +331,8 @@ impl HeardTable {
         if self.life(slot) == FREE {
             return;
         }
-        let keys = self.keys();
-        let hash = hash_of(&self.hasher, keys.get(slot.0));
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot.0) {
+        let hash = self.hash(self.keys().get(slot.0));
+        if let Ok(entry) = self.index.find_entry(hash.wide(), |other| other.slot == slot.0) {
             entry.remove();
         }
         let key_words = self.key_words;
@@ -337,16 +345,20 @@ impl HeardTable {
         self.free.push(slot.0);
     }
 
-    fn find_probe(&self, probe: Probe<'_>) -> Option<Slot> {
+    fn find_probe(&self, probe: Probe<'_>, hash: KeyHash) -> Option<Slot> {
         let keys = self.keys();
-        self.index.find(self.hash(probe), |slot| keys.equal(*slot, probe)).copied().map(Slot)
+        let equal = |indexed: &Indexed| indexed.hash == hash && keys.equal(indexed.slot, probe);
+        self.index.find(hash.wide(), equal).map(|indexed| Slot(indexed.slot))
     }
 
-    fn hash(&self, probe: Probe<'_>) -> u64 {
-        match probe {
-            Probe::Words(words) => hash_of(&self.hasher, Probe::Words(words)),
-            Probe::Text(_) => hash_of(&self.hasher, probe),
-        }
+    fn hash(&self, probe: Probe<'_>) -> KeyHash {
+        KeyHash::of(match probe {
+            Probe::Words([a, b, c, d]) => {
+                let wide = |high, low| u64::from(high) << 32 | u64::from(low);
+                self.hasher.hash_one((wide(a, b), wide(c, d)))
+            }
+            Probe::Text(text) => self.hasher.hash_one(text),
+        })
     }
 
     fn keys(&self) -> Keys<'_> {
@@ -417,12 +429,15 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn hash_of(hasher: &RandomState, probe: Probe<'_>) -> u64 {
-    match probe {
-        Probe::Words([a, b, c, d]) => {
-            hasher.hash_one((u64::from(a) << 32 | u64::from(b), u64::from(c) << 32 | u64::from(d)))
-        }
-        Probe::Text(text) => hasher.hash_one(text),
+impl KeyHash {
+    fn of(hash: u64) -> Self {
+        Self(u32::try_from(hash >> 32).unwrap_or_default())
+    }
+
+    /// The index takes the place from the low bits and a tag from the high ones.
+    const fn wide(self) -> u64 {
+        let hash = self.0 as u64;
+        hash << 32 | hash
     }
 }
 

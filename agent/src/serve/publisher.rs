@@ -48,6 +48,18 @@ struct State {
     peers: Vec<PeerStatus>,
     adopting: Vec<bool>,
     holding: Option<HoldKind>,
+    /// When the last entry was heard.
+    moment: Moment,
+}
+
+impl State {
+    /// The wall clock is asked once for all entries that a session reads together.
+    fn moment(&mut self, steady: Instant) -> Moment {
+        if self.moment.steady != steady {
+            self.moment = Moment { steady, unix: now().seconds() };
+        }
+        self.moment
+    }
 }
 
 /// Why bans are held, without the numbers: it is said once.
@@ -75,7 +87,8 @@ impl Publisher {
     ) -> Self {
         let written = bans.bans().last_change();
         let adopting = peers.iter().map(|_| beginning == Beginning::Fresh).collect();
-        let state = State { aggregate, bans, journal, written, peers, adopting, holding: None };
+        let moment = Moment { steady: Instant::now(), unix: now().seconds() };
+        let state = State { aggregate, bans, journal, written, peers, adopting, holding: None, moment };
         Self { state: Mutex::new(state), changed: watch::Sender::new(written), pardon_seconds, edge }
     }
 
@@ -121,11 +134,11 @@ impl Publisher {
 
     fn hear(&self, node: NodeNumber, name: &[u8], entry: &Entry<'_>, lifetime: Lifetime, steady: Instant) {
         let mut state = self.lock();
+        let moment = state.moment(steady);
         let State { aggregate, bans, peers, holding, .. } = &mut *state;
         if let Some(peer) = peers.get_mut(node.0) {
             peer.heard += 1;
         }
-        let moment = Moment { steady, unix: now().seconds() };
         let Some(consequence) = aggregate.hear(node, name, entry, lifetime, bans, moment) else { return };
         let client = &consequence.client;
         match consequence.outcome {

@@ -72,6 +72,7 @@ fn faults_name_the_file_the_key_and_what_was_expected() {
         let message = load(&GOOD.replacen(from, to, 1)).unwrap_err();
         assert!(message.contains(named) && message.contains("publish.toml"), "{to}: {message}");
     }
-    let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[reputation.signals]]").unwrap()..]);
+    let (_, signal) = GOOD.split_once("[[reputation.signals]]").unwrap();
+    let twice = format!("{GOOD}[[reputation.signals]]{signal}");
     assert!(load(&twice).unwrap_err().contains("two signals are named `probing`"));
 }

@@ -8,6 +8,9 @@ use bytes::BufMut;
 /// Longest encoding in bytes, that of `u64::MAX`.
 pub const MAX_LEN: usize = 10;
 
+/// A byte that is shifted by less than this fits 64 bits.
+const SAFE_SHIFT: u32 = 57;
+
 /// Why bytes are not a variable-length integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VarintError {
@@ -68,7 +71,7 @@ fn encoded_len_long(value: u64) -> usize {
     length
 }
 
-#[cold]
+#[inline(never)]
 fn decode_long(input: &[u8]) -> Result<(u64, &[u8]), VarintError> {
     let (first, mut rest) = input.split_first().ok_or(VarintError::Incomplete)?;
     let mut value = u64::from(*first);
@@ -77,7 +80,11 @@ fn decode_long(input: &[u8]) -> Result<(u64, &[u8]), VarintError> {
         let (byte, after) = rest.split_first().ok_or(VarintError::Incomplete)?;
         rest = after;
         let wide = u64::from(*byte);
-        let part = wide.checked_shl(shift).filter(|part| part >> shift == wide);
+        let part = if shift < SAFE_SHIFT {
+            Some(wide << shift)
+        } else {
+            wide.checked_shl(shift).filter(|part| part >> shift == wide)
+        };
         value = part.and_then(|part| value.checked_add(part)).ok_or(VarintError::TooLarge)?;
         if *byte < 128 {
             return Ok((value, rest));

@@ -25,9 +25,12 @@ impl<'a> Entry<'a> {
         let key = Key::decode(&mut reader, schema.key())?;
         let values = reader.rest();
         let mut dictionary = DictionaryValue::Absent;
-        for (data_type, _) in schema.columns() {
-            if let Value::Dictionary(value) = Value::decode(&mut reader, data_type.shape())? {
-                dictionary = value;
+        for data_type in schema.data_types() {
+            let shape = data_type.shape();
+            for _ in 0..schema.elements(data_type) {
+                if let Value::Dictionary(value) = Value::decode(&mut reader, shape)? {
+                    dictionary = value;
+                }
             }
         }
         Ok(Self { key, schema, values, dictionary })

@@ -158,9 +158,14 @@ impl Schema {
     }
 
     /// The data types that are stored, in the order of the wire.
+    #[inline]
     pub fn data_types(&self) -> impl Iterator<Item = DataType> + use<> {
-        let types = self.types;
-        DataType::ALL.into_iter().filter(move |data_type| types & data_type.bit() != 0)
+        let mut left = self.types;
+        std::iter::from_fn(move || {
+            let data_type = *DataType::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(data_type)
+        })
     }
 
     /// Which values an entry has, in the order of the wire.

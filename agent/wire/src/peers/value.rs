@@ -99,15 +99,16 @@ impl Rate {
     /// Events over one period that ends `later` after the message was written: the current period's, and of
     /// the one before the share that is not over yet, as HAProxy estimates it.
     pub fn events(&self, period: Period, later: Duration) -> u64 {
-        let period = u128::from(period.as_millis());
-        let elapsed = u128::from(self.elapsed).saturating_add(later.as_millis());
+        let period = u64::from(period.as_millis());
+        let later = u64::try_from(later.as_millis()).unwrap_or(u64::MAX);
+        let elapsed = u64::from(self.elapsed).saturating_add(later);
         let (current, previous, elapsed) = match elapsed / period {
             0 => (self.current, self.previous, elapsed),
             1 => (0, self.current, elapsed - period),
             _ => return 0,
         };
-        let past = u128::from(previous) * (period - elapsed) / period;
-        u64::from(current).saturating_add(u64::try_from(past).unwrap_or(u64::MAX))
+        // Neither overflows: all of them have 32 bits.
+        u64::from(current) + u64::from(previous) * (period - elapsed) / period
     }
 }
 
@@ -138,7 +139,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn decode(reader: &mut Reader<'a>, shape: Shape) -> Result<Self, DecodeError> {
         Ok(match shape {
             Shape::Unsigned => Self::Unsigned(reader.integer32()?),
