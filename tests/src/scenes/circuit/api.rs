@@ -34,7 +34,9 @@ const SCARCE: CircuitRules = CircuitRules {
 
 pub(super) fn scenes() -> Vec<Scene> {
     let mut scenes = vec![
-        Scene::on_circuit("a publisher killed while it writes", RULES, |circuit| Box::pin(killed(circuit))),
+        Scene::on_circuit("a publisher killed while it writes", WITHOUT_COMPARISON, |circuit| {
+            Box::pin(killed(circuit))
+        }),
         Scene::on_circuit("an API whose hour is nearly used up", SCARCE, |circuit| Box::pin(scarce(circuit))),
         Scene::on_circuit("a second publisher that writes an older list", RULES, |circuit| {
             Box::pin(stale_writer(circuit))
@@ -42,16 +44,20 @@ pub(super) fn scenes() -> Vec<Scene> {
         Scene::on_circuit("a store that is emptied by hand", RULES, |circuit| Box::pin(emptied(circuit))),
     ];
     for (name, fault) in FAULTS {
-        scenes.push(Scene::on_circuit(format!("an API that {name}"), RULES, move |circuit| {
+        scenes.push(Scene::on_circuit(format!("an API that {name}"), WITHOUT_COMPARISON, move |circuit| {
             Box::pin(faulty(circuit, fault))
         }));
     }
     scenes
 }
 
-/// One after the other is met twice: the second time by what mends the first.
+/// No comparison helps: each error has to be mended by what is done after it.
+const WITHOUT_COMPARISON: CircuitRules =
+    CircuitRules { edge: EdgeRules { reconcile_seconds: 300, ..RULES.edge }, ..RULES };
+
+/// Each is met twice: the second time by what mends the first.
 const FAULTS: [(&str, Fault); 8] = [
-    ("has too many requests", Fault::TooManyRequests { reset_in_seconds: 2 }),
+    ("has too many requests", Fault::TooManyRequests { reset_in_seconds: 3 }),
     ("answers with errors", Fault::Status { status: 500, shape: ErrorShape::Html }),
     ("cuts the connection before", Fault::CutBefore),
     ("cuts the connection half way", Fault::CutAfter { operations: 5 }),
@@ -107,7 +113,7 @@ async fn faulty(circuit: &Circuit, fault: Fault) -> Result {
         .note(format!("the edge has it after {at_edge:.1?}, the store is right after {right:.1?}"));
     if is_limit {
         // The reset is told in whole seconds.
-        let waited = pause.is_some_and(|pause| pause >= Duration::from_secs(1));
+        let waited = pause.is_some_and(|pause| pause >= Duration::from_secs(2));
         row = row.holds(format!("nothing is written before the reset: {pause:?}"), waited);
     }
     Ok(watched.state_listed_at_edge(watched.state_bystander(state_kept(

@@ -16,9 +16,8 @@ use crate::scenes::reason::LISTED;
 use crate::trouble::Trouble;
 use crate::viceroy::LIST_STORE;
 
-/// Signed in with a log-in that is revoked: the edge alone knows of those, so that it shows whether the
-/// edge lists anybody.
-const REVOKED: Client = Client::at("127.0.0.78").signed_in(ENGINEER);
+/// Somebody signed in who does nothing wrong.
+const USER: Client = Client::at("127.0.0.78").signed_in(ENGINEER);
 const OFFENDER: Client = Client::at("127.0.0.79");
 
 /// Items of somebody else, among them one with nearly a bucket's name.
@@ -40,7 +39,7 @@ pub(super) fn scenes() -> Vec<Scene> {
     ]
 }
 
-/// Bans somebody who passes HAProxy, whatever the edge says: only noted there.
+/// While the edge lists nobody, HAProxy refuses.
 async fn unreadable(
     circuit: &Circuit,
     break_it: impl FnOnce() -> std::result::Result<(), Trouble>,
@@ -49,7 +48,7 @@ async fn unreadable(
     circuit.until(OFFENDER, Fate::Refused, Instant::now()).await?;
     break_it()?;
     let (by_origin, other) = (circuit.send(OFFENDER).await?, circuit.send(BYSTANDER).await?);
-    let signed_in = circuit.send(REVOKED).await?;
+    let signed_in = circuit.send(USER).await?;
     // The next write brings it back.
     circuit.ban("198.51.100.7", "block").await?;
     circuit.until_edge(OFFENDER, Fate::Refused, Instant::now()).await?;
