@@ -102,7 +102,8 @@ fn turn_away(listed: Option<Listed>, assertion: &VerifiedAssertion) -> Result<()
     let Some(Listed { action, seconds }) = listed else { return Ok(()) };
     match action {
         Action::Observe => Ok(()),
-        Action::RequireIdentity if assertion.claims().sub.is_some() => Ok(()),
+        // Who it is stands in no assertion for a public route.
+        Action::RequireIdentity if assertion.claims().sub.is_some() || assertion.claims().known => Ok(()),
         Action::RequireIdentity | Action::Throttle | Action::Block => {
             Err(Refusal::Listed { action, seconds })
         }

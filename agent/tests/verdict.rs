@@ -89,8 +89,13 @@ const API: Asked = Asked {
 impl Asked {
     /// The same request with a good assertion of its own.
     fn signed(self, groups: &[&str]) -> Self {
+        self.vouched(groups, |_| {})
+    }
+
+    /// The same with other claims.
+    fn vouched(self, groups: &[&str], change: impl FnOnce(&mut Claims)) -> Self {
         let subject = (!groups.is_empty()).then(|| "alice".parse().unwrap());
-        let claims = Claims {
+        let mut claims = Claims {
             v: VERSION,
             iss: "edge-www".parse().unwrap(),
             aud: "eu-1".parse().unwrap(),
@@ -108,8 +113,10 @@ impl Asked {
             env: "production".parse().unwrap(),
             sv: None,
             pol: None,
+            known: false,
             rep: None,
         };
+        change(&mut claims);
         let assertion = AssertionSigner::from_jwk(PRIVATE.as_bytes()).unwrap().mint(&claims).unwrap();
         Self { assertions: 1, assertion: Some(assertion), ..self }
     }
@@ -384,6 +391,8 @@ fn a_listed_client_is_refused_by_the_ladder_and_nobody_else_is() {
     list("192.0.2.7", Some(Listed::RequireIdentity));
     assert_eq!(stage.refused(&public()), ("listed-require-identity".into(), "401".into()));
     assert_eq!(stage.ask(&signed()).1["verdict"], "allow");
+    let known = Asked { target: "/static/a.css", ..API }.vouched(&[], |claims| claims.known = true);
+    assert_eq!(stage.ask(&known).1["verdict"], "allow");
 
     list("192.0.2.7", Some(Listed::Throttle));
     assert_eq!(stage.refused(&public()), ("listed-throttle".into(), "429".into()));

@@ -111,9 +111,10 @@ fn pass(
         note_unproven(journal, &identified);
         refuse(Refusal::ListedRequireIdentity, list.standing().mode, journal)?;
     }
+    // It was for the list alone, and the origin has the same list.
+    let known = route.class == Class::Public && matches!(identified, Identified::Somebody(_));
     let identified = match route.class {
         Class::Private => identified,
-        // It was for the list alone.
         Class::Public => Identified::Nobody,
     };
     judge(route, &identified, journal)?;
@@ -135,6 +136,7 @@ fn pass(
         ip: client,
         sub: subject,
         groups: groups.unwrap_or_default(),
+        known,
         env: settings.environment.clone(),
         sv: platform.service_version(),
         pol: Some(policy.digest.clone()),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::node::{AGENTS, Agents, Node, NodePlan};
 use crate::pieces::Subject;
 use crate::pools::Pools;
 use crate::process::Journals;
-use crate::publisher::{self, Publisher, Rules};
+use crate::publisher::{self, Publisher, PublisherSettings, Rules, Store};
 use crate::question::Questioner;
 use crate::reaper::Reaper;
 use crate::trouble::Trouble;
@@ -129,6 +129,14 @@ impl Cluster {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(subject: Subject, rules: Rules) -> Result<Self, Trouble> {
+        Self::start_with(subject, rules, None).await
+    }
+
+    /// The same, with a publisher that writes to the edge's store.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_with(subject: Subject, rules: Rules, store: Option<Store>) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new()
             .prefix("countersign-")
             .tempdir()
@@ -138,7 +146,7 @@ impl Cluster {
         command_line::generate_keys(&keys).await?;
         let forge = Forge::open(&keys.join("assertion.private.jwk.json"), SERVICE, AUDIENCE, ENVIRONMENT)?;
         let pools = Pools::start().await?;
-        let publisher = start_publisher(rules, folder.path(), &reaper).await?;
+        let publisher = start_publisher(rules, store, folder.path(), &reaper).await?;
         let [hap1, hap2] = NODES;
         let start = |name| start_node(subject, name, &pools, &keys, folder.path(), &reaper);
         let (hap1, hap2) = tokio::try_join!(start(hap1), start(hap2))?;
@@ -199,7 +207,7 @@ impl Cluster {
     pub async fn fresh_publisher(&self, rules: Rules) -> Result<Publisher, Trouble> {
         let folder = self.folder.path().join("fresh");
         std::fs::create_dir(&folder).map_err(Trouble::io("make a folder for a publisher"))?;
-        start_publisher(rules, &folder, &self.reaper).await
+        start_publisher(rules, None, &folder, &self.reaper).await
     }
 
     /// The forge, with the edge's key.
@@ -212,6 +220,18 @@ impl Cluster {
     #[must_use]
     pub fn served(&self) -> u64 {
         self.pools.served()
+    }
+
+    /// The folder of the edge's keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    /// What ends processes that outlive their stage.
+    #[must_use]
+    pub fn reaper(&self) -> &Arc<Reaper> {
+        &self.reaper
     }
 
     /// The folder of this cluster.
@@ -394,11 +414,18 @@ fn not_yet(what: String, said: String) -> Trouble {
     Trouble::NotReady { what, waited: PATIENCE, said }
 }
 
-async fn start_publisher(rules: Rules, folder: &Path, reaper: &Arc<Reaper>) -> Result<Publisher, Trouble> {
+async fn start_publisher(
+    rules: Rules,
+    store: Option<Store>,
+    folder: &Path,
+    reaper: &Arc<Reaper>,
+) -> Result<Publisher, Trouble> {
     let [hap1, hap2] = NODES;
     let mut agents = agents();
     agents.push(SPARE_AGENT.to_owned());
-    Publisher::start(rules, &[hap1, hap2, SPARE_NODE], &agents, folder, &Journals::fresh(), reaper).await
+    let nodes = [hap1, hap2, SPARE_NODE].map(str::to_owned).to_vec();
+    let settings = PublisherSettings { rules, nodes, agents, store };
+    Publisher::start(settings, folder, &Journals::fresh(), reaper).await
 }
 
 /// The names of the agents that run.

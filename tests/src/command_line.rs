@@ -43,3 +43,29 @@ pub(crate) async fn run(words: &[&str]) -> Result<String, Trouble> {
         said: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }
+
+/// What a command printed, however it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Whether it ended well.
+    pub(crate) succeeded: bool,
+    /// Standard output.
+    pub(crate) out: String,
+    /// Standard error.
+    pub(crate) err: String,
+}
+
+/// Runs a subcommand that logs all that it can.
+///
+/// # Errors
+/// [`Trouble::Io`] when it cannot be started.
+pub(crate) async fn run_loudly(words: &[&str]) -> Result<Said, Trouble> {
+    let mut command = tokio::process::Command::new(pieces::agent()?);
+    command.args(words).env("COUNTERSIGN_LOG", "trace").kill_on_drop(true);
+    let output = command.output().await.map_err(Trouble::io("run `countersign`"))?;
+    Ok(Said {
+        succeeded: output.status.success(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

@@ -37,6 +37,8 @@ pub struct Daemon {
     journals: Journals,
     reaper: Arc<Reaper>,
     process: Option<Process>,
+    /// The standard error of every start, the newest last.
+    complaints: Vec<Arc<Journal>>,
 }
 
 impl Daemon {
@@ -51,7 +53,8 @@ impl Daemon {
         reaper: &Arc<Reaper>,
     ) -> Result<Self, Trouble> {
         let journals = journals.clone();
-        let mut daemon = Self { role, settings, journals, reaper: Arc::clone(reaper), process: None };
+        let reaper = Arc::clone(reaper);
+        let mut daemon = Self { role, settings, journals, reaper, process: None, complaints: Vec::new() };
         daemon.start_again().await?;
         Ok(daemon)
     }
@@ -66,6 +69,11 @@ impl Daemon {
     #[must_use]
     pub fn journals(&self) -> &Journals {
         &self.journals
+    }
+
+    /// All lines that it has printed on standard error, of every start, that `wanted` accepts.
+    pub fn complaints(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        self.complaints.iter().flat_map(|journal| journal.all(Place::START, &wanted)).collect()
     }
 
     /// Its process id; `None` while it is stopped.
@@ -85,6 +93,7 @@ impl Daemon {
     /// As [`Daemon::start`].
     pub async fn start_again(&mut self) -> Result<(), Trouble> {
         let journals = Journals { out: Arc::clone(&self.journals.out), err: Journal::shared() };
+        self.complaints.push(Arc::clone(&journals.err));
         let mut command = Command::new(pieces::agent()?);
         command.arg(self.role.subcommand).arg("--settings").arg(&self.settings);
         let mut process = Process::start(self.role.name, &mut command, &journals, &self.reaper)?;

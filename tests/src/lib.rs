@@ -7,11 +7,13 @@
 pub mod agent;
 pub mod application;
 pub mod ask;
+pub mod circuit;
 pub mod client;
 pub mod cluster;
 mod command_line;
 pub mod daemon;
 mod der;
+pub mod edge;
 pub mod fastly_api;
 pub mod fault;
 pub mod forge;

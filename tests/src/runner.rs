@@ -2,6 +2,7 @@
 
 use tokio::sync::OnceCell;
 
+use crate::circuit::Circuit;
 use crate::cluster::Cluster;
 use crate::node::Agents;
 use crate::pieces::Subject;
@@ -26,7 +27,7 @@ impl Runner {
     #[must_use]
     pub fn has_stage_for(&self, scene: &Scene) -> bool {
         match scene.play {
-            Play::World { stage: Stage::Whole, .. } => self.front == Front::Edge,
+            Play::World { stage: Stage::Whole, .. } | Play::Circuit { .. } => self.front == Front::Edge,
             Play::World { stage: Stage::FromHaproxy, .. } | Play::Cluster { .. } => true,
         }
     }
@@ -54,6 +55,10 @@ impl Runner {
             },
             Play::Cluster { rules, play } => match Cluster::start(self.subject, *rules).await {
                 Ok(cluster) => play(&cluster).await,
+                Err(trouble) => Err(trouble),
+            },
+            Play::Circuit { rules, play } => match Circuit::start(self.subject, *rules).await {
+                Ok(circuit) => play(&circuit).await,
                 Err(trouble) => Err(trouble),
             },
         };

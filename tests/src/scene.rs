@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::ask::Observed;
+use crate::circuit::{Circuit, CircuitRules};
 use crate::cluster::Cluster;
 use crate::node::Agents;
 use crate::publisher::Rules;
@@ -57,6 +58,13 @@ pub enum Play {
         /// The scene itself.
         play: PlayOn<Cluster>,
     },
+    /// On a cluster whose publisher writes the list of the edge before it, a circuit of its own.
+    Circuit {
+        /// What publisher and API are told.
+        rules: CircuitRules,
+        /// The scene itself.
+        play: PlayOn<Circuit>,
+    },
 }
 
 /// One row of the table, still to be played.
@@ -85,6 +93,15 @@ impl Scene {
         play: impl for<'a> Fn(&'a Cluster) -> Playing<'a> + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), play: Play::Cluster { rules, play: Box::new(play) } }
+    }
+
+    /// A scene on a circuit.
+    pub fn on_circuit(
+        name: impl Into<String>,
+        rules: CircuitRules,
+        play: impl for<'a> Fn(&'a Circuit) -> Playing<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), play: Play::Circuit { rules, play: Box::new(play) } }
     }
 }
 

@@ -1,26 +1,23 @@
 //! The whole stage in one folder: pools, agents, HAProxy, and before them the edge.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::agent::Agent;
-use crate::ask::{Ask, Markers, Observed, decision_id};
-use crate::client::PATIENCE;
+use crate::ask::{Ask, Markers, Observed};
 use crate::command_line;
+use crate::edge::{Edge, EdgeList};
 use crate::forge::{Forge, HEADER, Sender};
 use crate::haproxy::{Haproxy, Peering};
-use crate::identity_provider::{self, IdentityProvider, TokenAlgorithm};
+use crate::identity_provider::IdentityProvider;
 use crate::listing::Listing;
 use crate::node::{Agents, Node, NodePlan};
-use crate::pieces::{self, Subject};
+use crate::pieces::Subject;
 use crate::pools::Pools;
 use crate::reaper::Reaper;
-use crate::records::{self, Joined};
 use crate::scene::Manners;
 use crate::tap::Tap;
 use crate::trouble::Trouble;
@@ -61,18 +58,15 @@ pub struct Plan {
 
 /// What is before HAProxy.
 #[derive(Debug)]
-struct Edge {
-    viceroy: Viceroy,
-    idp: IdentityProvider,
-    tap: Tap,
+struct Before {
+    edge: Edge,
     listing: std::sync::Mutex<Listing>,
-    stores: EdgeStores,
 }
 
 /// The running stage. Dropping it ends every process and removes the folder.
 #[derive(Debug)]
 pub struct World {
-    edge: Option<Edge>,
+    before: Option<Before>,
     node: Node,
     pools: Pools,
     forge: Forge,
@@ -110,12 +104,17 @@ impl World {
         let pools = Pools::start().await?;
         let node = NodePlan { subject: plan.subject, peering: Peering::None, agents: plan.agents };
         let node = Node::start(node, &pools, &keys, folder.path(), &reaper).await?;
-        let edge = match plan.front {
-            Front::Edge => Some(start_edge(node.address(), &keys, folder.path(), &reaper).await?),
+        let before = match plan.front {
+            Front::Edge => {
+                let listing = Listing::new()?;
+                let list = EdgeList { items: listing.items()?, keys: listing.key() };
+                let edge = Edge::start(node.address(), list, &keys, folder.path(), &reaper).await?;
+                Some(Before { edge, listing: std::sync::Mutex::new(listing) })
+            }
             Front::Nothing => None,
         };
         Ok(Self {
-            edge,
+            before,
             node,
             pools,
             forge,
@@ -152,20 +151,7 @@ impl World {
     /// # Errors
     /// [`Trouble::NoAnswer`], or [`Trouble::Unexpected`] in a world without an edge.
     pub async fn through_edge(&self, ask: &Ask) -> Result<Observed, Trouble> {
-        let edge = self.edge()?;
-        let journal = &edge.viceroy.journals().out;
-        let (place, places) = (journal.end(), self.node.places());
-        let answer = ask.request.send(edge.viceroy.address(), PATIENCE).await?;
-        let decision_id = decision_id(&answer);
-        let mut marks = vec![ask.marker.as_str()];
-        marks.extend(decision_id.as_deref());
-        let record = records::find(journal, place, &marks, records::PATIENCE).await;
-        let mut records = Joined::default();
-        if edge.tap.heard(&ask.marker).is_some() {
-            records = self.node.records(ask, &answer, places).await;
-        }
-        records.edge = record;
-        Ok(Observed::new(answer, records))
+        self.edge()?.send(ask, &self.node).await
     }
 
     /// Sends straight to HAProxy, as somebody who found its address would.
@@ -182,7 +168,7 @@ impl World {
     /// # Errors
     /// [`Trouble::NoAnswer`].
     pub async fn as_sender(&self, ask: &Ask, sender: Sender) -> Result<Observed, Trouble> {
-        if self.edge.is_some() {
+        if self.before.is_some() {
             let ask = ask.clone();
             let ask = if sender.subject.is_empty() { ask } else { ask.bearer(&self.token(sender)?) };
             return self.through_edge(&ask).await;
@@ -197,11 +183,11 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] when `ask` did not pass.
     pub async fn captured(&self, ask: &Ask, sender: Sender) -> Result<String, Trouble> {
-        let (seen, assertion) = match &self.edge {
-            Some(edge) => {
+        let (seen, assertion) = match &self.before {
+            Some(Before { edge, .. }) => {
                 let ask = ask.clone().bearer(&self.token(sender)?);
                 let seen = self.through_edge(&ask).await?;
-                (seen, edge.tap.heard_header(&ask.marker, HEADER).unwrap_or_default())
+                (seen, edge.tap().heard_header(&ask.marker, HEADER).unwrap_or_default())
             }
             None => {
                 let assertion = self.forge.good(&ask.request, sender)?;
@@ -219,7 +205,7 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn token(&self, sender: Sender) -> Result<String, Trouble> {
-        self.idp()?.token(TokenAlgorithm::Es256, sender.subject, sender.groups)
+        self.edge()?.token(sender)
     }
 
     /// The identity provider.
@@ -227,7 +213,7 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn idp(&self) -> Result<&IdentityProvider, Trouble> {
-        Ok(&self.edge()?.idp)
+        Ok(self.edge()?.idp())
     }
 
     /// The wire between edge and HAProxy.
@@ -235,7 +221,7 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn tap(&self) -> Result<&Tap, Trouble> {
-        Ok(&self.edge()?.tap)
+        Ok(self.edge()?.tap())
     }
 
     /// Changes the list in the edge's store.
@@ -243,10 +229,10 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge, [`Trouble::Io`] when it cannot be written.
     pub fn change_list(&self, change: impl FnOnce(&mut Listing)) -> Result<(), Trouble> {
-        let edge = self.edge()?;
-        let mut listing = edge.listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Before { edge, listing } = self.before()?;
+        let mut listing = listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         change(&mut listing);
-        edge.viceroy.replace_store(LIST_STORE, &listing.items()?)
+        edge.viceroy().replace_store(LIST_STORE, &listing.items()?)
     }
 
     /// The items of the list as they are now.
@@ -254,7 +240,7 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn list_items(&self) -> Result<Items, Trouble> {
-        self.edge()?.listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).items()
+        self.before()?.listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).items()
     }
 
     /// The edge runtime, to break a store or to replace it.
@@ -262,7 +248,7 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn viceroy(&self) -> Result<&Viceroy, Trouble> {
-        Ok(&self.edge()?.viceroy)
+        Ok(self.edge()?.viceroy())
     }
 
     /// What the edge's stores were filled with at the start.
@@ -270,7 +256,7 @@ impl World {
     /// # Errors
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn stores(&self) -> Result<&EdgeStores, Trouble> {
-        Ok(&self.edge()?.stores)
+        Ok(self.edge()?.stores())
     }
 
     /// HAProxy and its agents.
@@ -315,54 +301,10 @@ impl World {
     }
 
     fn edge(&self) -> Result<&Edge, Trouble> {
-        self.edge.as_ref().ok_or_else(|| Trouble::unexpected("a world with an edge", "one without"))
+        Ok(&self.before()?.edge)
     }
-}
 
-async fn start_edge(
-    haproxy: SocketAddr,
-    keys: &Path,
-    folder: &Path,
-    reaper: &Arc<Reaper>,
-) -> Result<Edge, Trouble> {
-    let idp = IdentityProvider::start().await?;
-    let tap = Tap::start(haproxy).await?;
-    let listing = Listing::new()?;
-    let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?).await?;
-    config.insert("settings".into(), edge_settings().to_string());
-    let private_key = std::fs::read_to_string(keys.join("assertion.private.jwk.json"))
-        .map_err(Trouble::io("read the edge's private key"))?;
-    let secrets = Items::from([
-        ("assertion-key".to_owned(), private_key),
-        ("list-key".to_owned(), listing.key().to_owned()),
-    ]);
-    let stores =
-        EdgeStores { haproxy: tap.address(), idp: idp.address(), config, list: listing.items()?, secrets };
-    let viceroy = Viceroy::start(&stores, folder, reaper).await?;
-    Ok(Edge { viceroy, idp, tap, listing: std::sync::Mutex::new(listing), stores })
-}
-
-/// The edge's item `settings`.
-fn edge_settings() -> Value {
-    json!({
-        "version": 1,
-        "service": SERVICE,
-        "audience": AUDIENCE,
-        "environment": ENVIRONMENT,
-        "backend": "haproxy",
-        "assertion_lifetime_seconds": 30,
-        "session_cookie": SESSION_COOKIE,
-        "clock_skew_seconds": 30,
-        "issuers": [{
-            "issuer": identity_provider::ISSUER,
-            "audience": identity_provider::AUDIENCE,
-            "jwks_uri": "http://idp.example.test/jwks",
-            "jwks_backend": "idp",
-            "groups_claim": "groups",
-            "algorithms": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
-            "jwks_max_age_seconds": 300,
-            "jwks_stale_seconds": 3600,
-            "refetch_cooldown_seconds": 10,
-        }],
-    })
+    fn before(&self) -> Result<&Before, Trouble> {
+        self.before.as_ref().ok_or_else(|| Trouble::unexpected("a world with an edge", "one without"))
+    }
 }

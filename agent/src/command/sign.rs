@@ -96,6 +96,7 @@ impl Sign {
             env: self.environment,
             sv: None,
             pol: None,
+            known: false,
             rep: None,
         };
         Ok(signer.mint(&claims)?)

@@ -61,9 +61,15 @@ fn a_client_that_has_to_sign_in_passes_signed_in_only() {
     let bad = world.ask(&get("/page/x").session("no-token"));
     bad.refused(401, "listed-require-identity");
     assert!(bad.record["detail"].as_str().unwrap().contains("token-malformed-parts"));
-    // A public route learns nothing of who it was.
+    // A public route learns that it was somebody, for the origin's own list, and nothing of who.
     let public = world.ask(&get("/static/x").session(&good));
-    assert!(public.passed("forwarded").claims().get("sub").is_none());
+    let claims = public.passed("forwarded").claims();
+    assert_eq!((claims.get("sub"), claims.get("known")), (None, Some(&json!(true))));
+    // Where it learns who, and where the list asks for nobody, there is nothing to say.
+    let page = world.ask(&get("/page/x").session(&good));
+    assert!(page.passed("forwarded").claims().get("known").is_none());
+    let other = world.ask(&get("/static/x").session(&good).from("192.0.2.8"));
+    assert!(other.passed("forwarded").claims().get("known").is_none());
     assert!(public.record.get("subject").is_none());
 }
 

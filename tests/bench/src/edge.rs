@@ -83,6 +83,7 @@ impl Edge {
             env: ENVIRONMENT.parse()?,
             sv: Some(17),
             pol: Some(policy.digest().clone()),
+            known: false,
             rep: Some(4242),
         };
         Ok(Self { signer, public, private, jwks, claims })

@@ -1,5 +1,6 @@
 //! Every scene, in the order of the table that the demo prints.
 
+mod circuit;
 mod crossing;
 mod hostile;
 mod listed;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Scene> {
         outage::scenes(),
         restart::scenes(),
         reputation::scenes(),
+        circuit::scenes(),
     ]
     .into_iter()
     .flatten()

@@ -43,6 +43,9 @@ pub struct Claims {
     /// Their groups, only those that the policy names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupName>,
+    /// Somebody is signed in, and the route doesn't learn who: said where the list lets nobody else come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
     /// The environment that the edge serves.
     pub env: Environment,
     /// The version of the edge's program, as its platform counts.

@@ -84,6 +84,7 @@ pub(crate) fn claims() -> Claims {
         env: "production".parse().unwrap(),
         sv: Some(12),
         pol: Some("00112233445566778899aabbccddeeff".to_owned().try_into().unwrap()),
+        known: false,
         rep: Some(3),
     }
 }

@@ -13,7 +13,7 @@ mod watch;
 use std::time::Duration;
 
 use crate::cluster::{Client, Cluster};
-use crate::publisher::{Rules, Rung, Signal};
+use crate::publisher::{Guard, Rules, Rung, Signal};
 use crate::scene::{Row, Scene};
 use crate::trouble::Trouble;
 
@@ -44,7 +44,8 @@ const HALVES: [u32; 2] = [OVER / 2, OVER / 2 + 1];
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// Nothing ends while a scene plays.
-const RULES: Rules = Rules { pardon_seconds: 600, signals: &[PROBING, PROBING_BY_SUBJECT] };
+const RULES: Rules =
+    Rules { pardon_seconds: 600, signals: &[PROBING, PROBING_BY_SUBJECT], guard: Guard::USUAL };
 
 const PROBING: Signal = Signal {
     name: "probing",

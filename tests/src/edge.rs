@@ -1,0 +1,145 @@
+//! The edge: its program in Viceroy, an identity provider, and the wire to HAProxy, tapped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::ask::{Ask, Observed, decision_id};
+use crate::client::PATIENCE;
+use crate::command_line;
+use crate::forge::Sender;
+use crate::identity_provider::{self, IdentityProvider, TokenAlgorithm};
+use crate::node::Node;
+use crate::pieces;
+use crate::reaper::Reaper;
+use crate::records::{self, Joined};
+use crate::tap::Tap;
+use crate::trouble::Trouble;
+use crate::viceroy::{EdgeStores, Items, Viceroy};
+use crate::world::{AUDIENCE, ENVIRONMENT, SERVICE, SESSION_COOKIE};
+
+/// The list that an edge begins with.
+#[derive(Debug)]
+pub struct EdgeList<'a> {
+    /// The items of its store.
+    pub items: Items,
+    /// The secret `list-key`.
+    pub keys: &'a str,
+}
+
+/// A running edge. Dropping it ends it.
+#[derive(Debug)]
+pub struct Edge {
+    viceroy: Viceroy,
+    idp: IdentityProvider,
+    tap: Tap,
+    stores: EdgeStores,
+}
+
+impl Edge {
+    /// Starts it before `haproxy`, with all its files in `folder`; `keys` has the edge's.
+    ///
+    /// # Errors
+    /// Whatever part did not come up, with what it printed.
+    pub async fn start(
+        haproxy: SocketAddr,
+        list: EdgeList<'_>,
+        keys: &Path,
+        folder: &Path,
+        reaper: &Arc<Reaper>,
+    ) -> Result<Self, Trouble> {
+        let idp = IdentityProvider::start().await?;
+        let tap = Tap::start(haproxy).await?;
+        let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?).await?;
+        config.insert("settings".into(), settings().to_string());
+        let private_key = std::fs::read_to_string(keys.join("assertion.private.jwk.json"))
+            .map_err(Trouble::io("read the edge's private key"))?;
+        let secrets = Items::from([
+            ("assertion-key".to_owned(), private_key),
+            ("list-key".to_owned(), list.keys.to_owned()),
+        ]);
+        let stores =
+            EdgeStores { haproxy: tap.address(), idp: idp.address(), config, list: list.items, secrets };
+        let viceroy = Viceroy::start(&stores, folder, reaper).await?;
+        Ok(Self { viceroy, idp, tap, stores })
+    }
+
+    /// Sends to it, and gathers what it wrote about it, and what the node behind it did.
+    ///
+    /// # Errors
+    /// [`Trouble::NoAnswer`].
+    pub async fn send(&self, ask: &Ask, node: &Node) -> Result<Observed, Trouble> {
+        let journal = &self.viceroy.journals().out;
+        let (place, places) = (journal.end(), node.places());
+        let answer = ask.request.send(self.viceroy.address(), PATIENCE).await?;
+        let decision_id = decision_id(&answer);
+        let mut marks = vec![ask.marker.as_str()];
+        marks.extend(decision_id.as_deref());
+        let record = records::find(journal, place, &marks, records::PATIENCE).await;
+        let mut records = Joined::default();
+        if self.tap.heard(&ask.marker).is_some() {
+            records = node.records(ask, &answer, places).await;
+        }
+        records.edge = record;
+        Ok(Observed::new(answer, records))
+    }
+
+    /// A session token of the identity provider, as a log-in gives it.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] when it cannot be signed.
+    pub fn token(&self, sender: Sender) -> Result<String, Trouble> {
+        self.idp.token(TokenAlgorithm::Es256, sender.subject, sender.groups)
+    }
+
+    /// The identity provider.
+    #[must_use]
+    pub fn idp(&self) -> &IdentityProvider {
+        &self.idp
+    }
+
+    /// The wire between edge and HAProxy.
+    #[must_use]
+    pub fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    /// The runtime, to break a store or to replace it.
+    #[must_use]
+    pub fn viceroy(&self) -> &Viceroy {
+        &self.viceroy
+    }
+
+    /// What its stores were filled with at the start.
+    #[must_use]
+    pub fn stores(&self) -> &EdgeStores {
+        &self.stores
+    }
+}
+
+/// The edge's item `settings`.
+fn settings() -> Value {
+    json!({
+        "version": 1,
+        "service": SERVICE,
+        "audience": AUDIENCE,
+        "environment": ENVIRONMENT,
+        "backend": "haproxy",
+        "assertion_lifetime_seconds": 30,
+        "session_cookie": SESSION_COOKIE,
+        "clock_skew_seconds": 30,
+        "issuers": [{
+            "issuer": identity_provider::ISSUER,
+            "audience": identity_provider::AUDIENCE,
+            "jwks_uri": "http://idp.example.test/jwks",
+            "jwks_backend": "idp",
+            "groups_claim": "groups",
+            "algorithms": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
+            "jwks_max_age_seconds": 300,
+            "jwks_stale_seconds": 3600,
+            "refetch_cooldown_seconds": 10,
+        }],
+    })
+}
