@@ -282,7 +282,7 @@ fn explain(explanation: &Explanation, out: &mut impl io::Write) -> io::Result<()
     }
     writeln!(out, "counted now:")?;
     for counts in &explanation.counts {
-        let sum: u64 = counts.nodes.values().sum();
+        let sum = counts.nodes.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
         let (signal, table, value, over) = (&counts.signal, &counts.table, &counts.value, counts.over);
         writeln!(
             out,
@@ -298,7 +298,7 @@ fn explain_ban(client: &ClientKey, ban: &Ban, out: &mut impl io::Write) -> io::R
     writeln!(out, "{client}: `{action}` since {since}, until {until}")?;
     match &ban.cause {
         Cause::Signal(offence) => {
-            let sum: u64 = offence.counts.values().sum();
+            let sum = offence.counts.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
             let (signal, rung, over) = (&offence.signal, offence.rung, offence.over);
             let (table, value) = (&offence.table, &offence.value);
             writeln!(

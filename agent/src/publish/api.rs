@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign_contract::time::{UnixMillis, UnixSeconds};
+use countersign_contract::time::UnixMillis;
 use serde::Deserialize;
 use thiserror::Error;
 use ureq::http::{HeaderMap, Response, StatusCode};
@@ -178,7 +178,7 @@ impl Api {
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn list(&self) -> Result<Items, CallError> {
+    pub fn list(&self, now: UnixMillis) -> Result<Items, CallError> {
         let mut items = Items::new();
         for page in 1..=MOST_PAGES {
             let url = match self.target {
@@ -197,7 +197,7 @@ impl Api {
                 .header("Fastly-Key", &self.token.0)
                 .header("Accept", "application/json")
                 .call()?;
-            let text = body(response)?;
+            let text = body(response, now)?;
             let found: Vec<Item> =
                 serde_json::from_str(&text).map_err(|error| CallError::Unreadable(error.to_string()))?;
             let count = found.len();
@@ -213,7 +213,7 @@ impl Api {
     ///
     /// # Errors
     /// [`CallError`]; anything of the batch may have been taken.
-    pub fn write(&self, operations: &[Operation]) -> Result<Option<Told>, CallError> {
+    pub fn write(&self, operations: &[Operation], now: UnixMillis) -> Result<Option<Told>, CallError> {
         let text = serde_json::to_string(&Batch { items: operations })
             .map_err(|error| CallError::Unreadable(error.to_string()))?;
         let response = self
@@ -223,15 +223,15 @@ impl Api {
             .header("Content-Type", "application/json")
             .header("Accept", "application/json")
             .send(text)?;
-        let told = told(response.headers());
-        body(response)?;
+        let told = told(response.headers(), now);
+        body(response, now)?;
         Ok(told)
     }
 }
 
 /// The body of a good answer.
-fn body(mut response: Response<Body>) -> Result<String, CallError> {
-    let (status, reset) = (response.status(), told(response.headers()).map(|told| told.reset));
+fn body(mut response: Response<Body>, now: UnixMillis) -> Result<String, CallError> {
+    let (status, reset) = (response.status(), told(response.headers(), now).map(|told| told.reset));
     let mut bytes = Vec::new();
     let read = response.body_mut().as_reader().take(LONGEST).read_to_end(&mut bytes);
     read.map_err(|error| CallError::from(ureq::Error::Io(error)))?;
@@ -244,8 +244,10 @@ fn body(mut response: Response<Body>) -> Result<String, CallError> {
 }
 
 /// `Fastly-RateLimit-Remaining` and `-Reset` (Unix seconds), where both are there.
-fn told(headers: &HeaderMap) -> Option<Told> {
+fn told(headers: &HeaderMap, now: UnixMillis) -> Option<Told> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let (remaining, reset) = (number("Fastly-RateLimit-Remaining")?, number("Fastly-RateLimit-Reset")?);
-    Some(Told { remaining, reset: UnixMillis(UnixSeconds(reset).0.saturating_mul(1000)) })
+    // Fastly counts by the hour: what is later is no time that it means.
+    let reset = UnixMillis(reset.saturating_mul(1000)).min(UnixMillis(now.0.saturating_add(3_600_000)));
+    Some(Told { remaining, reset })
 }

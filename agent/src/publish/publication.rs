@@ -292,7 +292,7 @@ impl Publication {
             self.budget.tell(Told { remaining: 0, reset });
         }
         // Whatever was sent may have been taken, or half of it: look before anything else is written.
-        self.knowledge = Knowledge::None(UnixMillis(now.0 + jittered as u64));
+        self.knowledge = Knowledge::None(UnixMillis(now.0.saturating_add(jittered as u64)));
     }
 
     /// The API said what is left of its own limit.
@@ -353,7 +353,7 @@ impl Publication {
     fn arrange(&mut self, meta: Option<&Meta>, now: UnixMillis) {
         let rules = &self.rules;
         // A set under a key that nobody gave us can't be kept up; it stays as it is until ours is whole.
-        let usable = meta.filter(|meta| rules.keys.contains_key(&meta.key));
+        let usable = meta.filter(|meta| rules.keys.contains_key(&meta.key) && meta.epoch <= now.seconds());
         let as_wanted = |meta: &&Meta| {
             meta.buckets == rules.buckets
                 && meta.key == rules.key
@@ -514,7 +514,7 @@ impl Publication {
         if held.is_some_and(same) && !changes {
             return None;
         }
-        let meta = Meta { generation: self.generation + 1, ..meta };
+        let meta = Meta { generation: self.generation.saturating_add(1), ..meta };
         let item_value = serde_json::to_string(&meta).ok()?;
         Some(Operation::Upsert { item_key: META_ITEM.to_owned(), item_value })
     }

@@ -1,7 +1,8 @@
 //! What all nodes count together: an offence that is spread thinly over them is seen by its sum.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::time::UnixSeconds;
@@ -22,7 +23,14 @@ pub struct Aggregate {
     signals: Vec<Signal>,
     most_entries: u32,
     nodes: Vec<Node>,
+    /// By signal: the crowd that was counted last, and when.
+    crowds: RefCell<BTreeMap<usize, (Instant, Crowd)>>,
 }
+
+/// Tables of one node that are held: several times what the shipped section has.
+const MOST_TABLES: usize = 32;
+/// How long a count of a whole table holds: it is too dear for every offence of an attack.
+const RECOUNT: Duration = Duration::from_secs(1);
 
 /// The number of a node, in the order in which they were named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +93,7 @@ impl Aggregate {
     pub fn new(signals: Vec<Signal>, nodes: impl IntoIterator<Item = String>, most_entries: u32) -> Self {
         let nodes =
             nodes.into_iter().map(|name| Node { name, tables: Vec::new(), unreadable: false }).collect();
-        Self { signals, most_entries, nodes }
+        Self { signals, most_entries, nodes, crowds: RefCell::default() }
     }
 
     /// The signals.
@@ -101,6 +109,10 @@ impl Aggregate {
         let Some(node) = self.nodes.get_mut(node.0) else { return Vec::new() };
         let at = match node.tables.iter().position(|table| *table.name == *name) {
             Some(at) => at,
+            None if node.tables.len() >= MOST_TABLES => {
+                node.unreadable = true;
+                return Vec::new();
+            }
             None => {
                 let heard = HeardTable::new(*schema, most, now);
                 node.tables.push(NodeTable { name: name.into(), heard, watched: Vec::new() });
@@ -154,10 +166,21 @@ impl Aggregate {
         let table = of_node.tables.get_mut(at)?;
         let slot = table.heard.put(entry, lifetime, now.steady)?;
         let table = self.nodes.get(node.0)?.tables.get(at)?;
-        table.watched.iter().find_map(|watch| {
+        let mut consequence = None;
+        for watch in &table.watched {
             let own = table.heard.value(slot, watch.column, now.steady);
-            if own == 0 { None } else { self.judge(watch.signal, (node, own), name, &entry.key(), bans, now) }
-        })
+            if own == 0 {
+                continue;
+            }
+            let judged = self.judge(watch.signal, (node, own), name, &entry.key(), bans, now);
+            let banned =
+                judged.as_ref().is_some_and(|judged| judged.outcome == Ok(Outcome::Done(Change::Banned)));
+            consequence = judged.or(consequence);
+            if banned {
+                break;
+            }
+        }
+        consequence
     }
 
     /// What comes of a count that a node told just now.
@@ -198,6 +221,16 @@ impl Aggregate {
     /// How many clients a table has seen lately, and how many of them are at least half way to an offence,
     /// where it is spread evenly: by the node that has the most.
     fn crowd(&self, signal: usize, name: &[u8], now: Instant) -> Crowd {
+        let counted = self.crowds.borrow().get(&signal).copied();
+        if let Some((_, crowd)) = counted.filter(|(at, _)| now.saturating_duration_since(*at) < RECOUNT) {
+            return crowd;
+        }
+        let crowd = self.count_crowd(signal, name, now);
+        self.crowds.borrow_mut().insert(signal, (now, crowd));
+        crowd
+    }
+
+    fn count_crowd(&self, signal: usize, name: &[u8], now: Instant) -> Crowd {
         let over = self.signals.get(signal).map_or(u64::MAX, |signal| signal.over);
         let half = over / (2 * u64::try_from(self.nodes.len()).unwrap_or(u64::MAX).max(1));
         let mut crowd = Crowd { suspects: 0, seen: 0 };

@@ -158,6 +158,12 @@ impl Bans {
         self.standings.is_empty()
     }
 
+    /// Whether no further client can be remembered.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.standings.len() >= MOST_CLIENTS
+    }
+
     /// What the nodes together had counted at the last offence that is remembered.
     #[must_use]
     pub fn counted_at_last(&self, client: &ClientKey, signal: &SignalName) -> u64 {

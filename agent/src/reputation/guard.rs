@@ -33,6 +33,10 @@ impl FromStr for Range {
             None => (text, None),
         };
         let first: IpAddr = first.parse().map_err(|_| fault())?;
+        // A client is never IPv4-mapped: such a range would be of nobody.
+        if first.to_canonical() != first {
+            return Err(fault());
+        }
         let longest = if first.is_ipv4() { 32 } else { 128 };
         let length = length.unwrap_or(longest);
         if length > longest { Err(fault()) } else { Ok(Self { first, length }) }

@@ -12,6 +12,9 @@ use super::signal::Signal;
 /// The most clients whose bans are held at once; of more, none is kept: a person decides about all.
 const MOST_HELD: usize = 100_000;
 
+/// For how long a ban waits, in seconds: after that its counts say nothing of who has the address now.
+const HELD_FOR: u64 = 900;
+
 /// Bans, and what stands before them.
 #[derive(Debug)]
 pub struct Guarded {
@@ -19,6 +22,7 @@ pub struct Guarded {
     guard: Guard,
     growth: Growth,
     hold: Option<Hold>,
+    last: Option<Hold>,
     held: BTreeMap<ClientKey, Held>,
     approved_until: UnixSeconds,
 }
@@ -26,6 +30,7 @@ pub struct Guarded {
 /// A ban that waits.
 #[derive(Clone, Debug)]
 struct Held {
+    since: UnixSeconds,
     signal: Signal,
     counts: BTreeMap<String, u64>,
 }
@@ -70,6 +75,7 @@ impl Guarded {
             guard,
             growth: Growth::default(),
             hold: None,
+            last: None,
             held: BTreeMap::new(),
             approved_until: UnixSeconds(0),
         }
@@ -84,7 +90,8 @@ impl Guarded {
     /// Why bans by signals are held, and how many clients wait.
     #[must_use]
     pub fn hold(&self) -> Option<(Hold, usize)> {
-        self.hold.map(|hold| (hold, self.held.len()))
+        let waiting = self.last.filter(|_| !self.held.is_empty());
+        self.hold.or(waiting).map(|hold| (hold, self.held.len()))
     }
 
     /// A signal saw an offence; `crowd` is asked only where it would be a ban.
@@ -109,8 +116,9 @@ impl Guarded {
             let Crowd { suspects, seen } = crowd();
             self.hold = self.guard.share(suspects, seen).or_else(|| self.growth.one_more(&self.guard, now));
             if let Some(hold) = self.hold {
+                self.last = Some(hold);
                 if self.held.len() < MOST_HELD {
-                    self.held.insert(client.clone(), Held { signal: signal.clone(), counts });
+                    self.held.insert(client.clone(), Held { since: now, signal: signal.clone(), counts });
                 }
                 return Ok(Outcome::Held(hold));
             }
@@ -150,6 +158,17 @@ impl Guarded {
         self.bans.remove(client, pardon_seconds, now)
     }
 
+    /// Lets those go whom nobody may ban: the guard may have been set otherwise when they were banned.
+    pub fn spare(&mut self, now: UnixSeconds) -> usize {
+        let spared: Vec<_> = self
+            .bans
+            .iter(now)
+            .filter(|(client, _)| self.guard.may_ban(client).is_err())
+            .map(|(client, _)| client.clone())
+            .collect();
+        spared.iter().filter_map(|client| self.bans.remove(client, 1, now)).count()
+    }
+
     /// As [`Bans::get`].
     #[must_use]
     pub fn get(&self, client: &ClientKey, now: UnixSeconds) -> Option<&Standing> {
@@ -158,6 +177,7 @@ impl Guarded {
 
     /// As [`Bans::expire`].
     pub fn expire(&mut self, now: UnixSeconds) {
+        self.held.retain(|_, held| now.since(held.since) < HELD_FOR);
         self.bans.expire(now);
     }
 }

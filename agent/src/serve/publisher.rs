@@ -28,7 +28,14 @@ use crate::reputation::aggregate::{Aggregate, Moment, NodeNumber};
 use crate::reputation::bans::{Ban, BanFault, Cause, Change, ChangeNumber};
 use crate::reputation::guard::Hold;
 use crate::reputation::guarded::{AddFault, Guarded, Outcome};
+use crate::reputation::signal::LONGEST_BAN;
 use crate::reputation::table::Taught;
+
+/// For how long after a start without a state file the nodes' bans are news: who comes later may have missed
+/// that some were lifted.
+const ADOPTION: Duration = Duration::from_secs(300);
+/// Faults of one peer that are told.
+const MOST_FAULTS: usize = 20;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -37,6 +44,7 @@ pub(crate) struct Publisher {
     changed: watch::Sender<ChangeNumber>,
     pardon_seconds: u64,
     edge: Option<Arc<Edge>>,
+    began: Instant,
 }
 
 #[derive(Debug)]
@@ -89,7 +97,13 @@ impl Publisher {
         let adopting = peers.iter().map(|_| beginning == Beginning::Fresh).collect();
         let moment = Moment { steady: Instant::now(), unix: now().seconds() };
         let state = State { aggregate, bans, journal, written, peers, adopting, holding: None, moment };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(written), pardon_seconds, edge }
+        Self {
+            state: Mutex::new(state),
+            changed: watch::Sender::new(written),
+            pardon_seconds,
+            edge,
+            began: Instant::now(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -125,10 +139,7 @@ impl Publisher {
                 signal.name, signal.value, signal.table
             );
             let Some(peer) = peers.get_mut(node.0) else { continue };
-            tracing::error!(peer = peer.name, "{fault}");
-            if !peer.faults.contains(&fault) {
-                peer.faults.push(fault);
-            }
+            note(peer, fault);
         }
     }
 
@@ -172,11 +183,14 @@ impl Publisher {
             return None;
         }
         let action = taught.action?;
-        if !state.adopting.get(node.0).copied().unwrap_or_default() {
+        let adopts =
+            state.adopting.get(node.0).copied().unwrap_or_default() && self.began.elapsed() < ADOPTION;
+        if !adopts {
             return Some(Taught { action: None, until: taught.until });
         }
         let name = state.peers.get(node.0).map(|peer| peer.name.clone()).unwrap_or_default();
-        let ban = Ban { action, since: at, until: taught.until, cause: Cause::Node { node: name } };
+        let until = taught.until.min(at.plus(LONGEST_BAN));
+        let ban = Ban { action, since: at, until, cause: Cause::Node { node: name } };
         match state.bans.add(client, ban, at) {
             Ok(()) => self.commit(&mut state),
             Err(fault) => tracing::error!(%client, "not taken from the node's table: {fault}"),
@@ -231,5 +245,13 @@ impl Publisher {
         if let Err(error) = journal.compact_if_long(bans.bans()) {
             tracing::error!(%error, "the state file can't be written anew, and grows");
         }
+    }
+}
+
+/// Says what is wrong with a peer, once.
+fn note(peer: &mut PeerStatus, fault: String) {
+    if peer.faults.len() < MOST_FAULTS && !peer.faults.contains(&fault) {
+        tracing::error!(peer = peer.name, "{fault}");
+        peer.faults.push(fault);
     }
 }

@@ -118,9 +118,11 @@ fn another_mode_is_another_head() {
 
 #[test]
 fn what_no_edge_can_read_is_replaced_and_foreign_items_stay() {
-    for broken in ["", "{", r#"{"layout":1,"buckets":7,"generation":9,"epoch":0,"writer":"older"}"#] {
+    let huge = r#"{"layout":2,"set":"b","buckets":4294967295,"key":"k1","mode":"enforce","generation":1,"epoch":0,"writer":"x"}"#;
+    for broken in ["", "{", r#"{"layout":1,"buckets":7,"generation":9,"epoch":0,"writer":"older"}"#, huge] {
+        let broken = broken.to_owned();
         let mut store = Items::from([
-            (META_ITEM.to_owned(), broken.to_owned()),
+            (META_ITEM.to_owned(), broken.clone()),
             ("b0003".to_owned(), "garbage".to_owned()),
             ("b0600".to_owned(), String::new()),
             ("note".to_owned(), "someone's own".to_owned()),
@@ -173,4 +175,20 @@ fn a_store_that_is_too_small_keeps_the_hardest() {
         found
     });
     assert_eq!(found, BTreeMap::from([(true, 100)]));
+}
+
+#[test]
+fn a_head_from_the_end_of_time_does_no_harm() {
+    let future = START.seconds().0 + 10 * 365 * 86_400;
+    for (generation, epoch) in [(u64::MAX, 0), (7, future)] {
+        let head = format!(
+            r#"{{"layout":2,"set":"a","buckets":7,"key":"k1","mode":"enforce","generation":{generation},"epoch":{epoch},"writer":"x"}}"#
+        );
+        let mut store = Items::from([(META_ITEM.to_owned(), head)]);
+        let mut publication = publication(rules(7, "k1"));
+        publication.set(&client(1), Some(blocked(START)), START);
+        let now = settle(&mut publication, &mut store, START);
+        let record = look_up(&store, &store, &client(1), now).unwrap();
+        assert!(record.expires <= blocked(START).expires.plus(60), "a ban ends when it says");
+    }
 }

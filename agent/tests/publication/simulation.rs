@@ -59,7 +59,7 @@ impl World {
             publication,
             banned: BTreeMap::new(),
             undisturbed: None,
-            destructive: seed % 3 == 0,
+            destructive: seed.is_multiple_of(3),
             writes: Vec::new(),
         };
         world.changed();

@@ -123,6 +123,19 @@ fn an_older_layout_is_told_from_garbage() {
 }
 
 #[test]
+fn a_head_that_no_store_could_have_is_not_believed() {
+    let with = |buckets: &str| {
+        format!(
+            r#"{{"layout":2,"set":"a","buckets":{buckets},"key":"k1","mode":"enforce","generation":1,"epoch":0,"writer":"x"}}"#
+        )
+    };
+    assert!(Meta::parse(&with("999")).is_ok());
+    for wrong in ["1000", "4294967295"] {
+        assert!(matches!(Meta::parse(&with(wrong)), Err(MetaFault::Buckets(_))), "{wrong}");
+    }
+}
+
+#[test]
 fn with_two_buckets_to_choose_from_a_store_fills_evenly() {
     // A third of a million clients less a tenth, in the 499 buckets of a config store beside its head.
     let buckets = NonZeroU32::new(499).unwrap();

@@ -48,6 +48,9 @@ pub enum PublishError {
     /// What was remembered can't be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// What publishes to the edge ended by itself.
+    #[error("publishing to the edge's store ended by itself: the log says why")]
+    Ended,
     /// The runtime or a signal handler can't be had.
     #[error("the runtime can't be started: {0}")]
     Runtime(#[from] io::Error),
@@ -78,25 +81,36 @@ async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
         peers.most_entries,
     );
     let remembered = bans.len();
+    let mut bans = Guarded::new(bans, guard);
+    let spared = bans.spare(now().seconds());
     let publisher = Arc::new(Publisher::new(
         aggregate,
-        Guarded::new(bans, guard),
+        bans,
         (journal, beginning),
         known.statuses(),
         reputation.pardon_seconds,
         edge.clone(),
     ));
     let listen: Vec<_> = listener.addresses().iter().map(ToString::to_string).collect();
-    tracing::info!(listen = listen.join(","), peers = known.names.len(), remembered, "ready");
+    tracing::info!(listen = listen.join(","), peers = known.names.len(), remembered, spared, "ready");
     service_manager::say_ready();
 
     let (stop, stopped) = watch::channel(());
     let answering = tokio::spawn(admin::serve(socket, Arc::clone(&publisher)));
     let tidying = tokio::spawn(tidy(Arc::clone(&publisher)));
-    let publishing = edge.map(|edge| tokio::spawn(edge::publish(Arc::clone(&publisher), edge)));
+    let mut publishing = edge.map(|edge| tokio::spawn(edge::publish(Arc::clone(&publisher), edge)));
     let accepting = accept(listener, peers.name, known, Arc::clone(&publisher), stopped);
+    let publishing_ended = async {
+        match &mut publishing {
+            Some(publishing) => drop(publishing.await),
+            None => std::future::pending().await,
+        }
+    };
+    let mut fate = Ok(());
     tokio::select! {
         () = accepting => {}
+        // It ends by a fault of ours alone: the service manager starts all of it anew.
+        () = publishing_ended => fate = Err(PublishError::Ended),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -108,7 +122,7 @@ async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
     }
     let _gone = std::fs::remove_file(&admin.socket);
     tracing::info!("stopped");
-    Ok(())
+    fate
 }
 
 async fn tidy(publisher: Arc<Publisher>) {

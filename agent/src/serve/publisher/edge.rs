@@ -140,7 +140,7 @@ impl Edge {
             Task::List if self.lock().publication.reading() == Reading::Impossible => {
                 self.lock().publication.unlistable(now());
             }
-            Task::List => match self.api.list() {
+            Task::List => match self.api.list(now()) {
                 Ok(items) => {
                     let mut on = self.lock();
                     on.publication.listed(items, now());
@@ -150,7 +150,7 @@ impl Edge {
             },
             Task::Write(operations) => {
                 self.lock().publication.writes(now());
-                match self.api.write(operations) {
+                match self.api.write(operations, now()) {
                     Ok(told) => {
                         let mut on = self.lock();
                         on.publication.wrote(operations, told, now());

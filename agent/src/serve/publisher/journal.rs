@@ -20,6 +20,8 @@ pub(super) struct Journal {
     file: PathBuf,
     out: File,
     lines: usize,
+    /// Something was not written, or half of it: all has to be written anew.
+    torn: bool,
     // Held for as long as this process lives: two publishers would undo each other's work.
     _lock: File,
 }
@@ -98,19 +100,19 @@ impl Journal {
             Err(TryLockError::Error(source)) => return Err(fault(source)),
         }
         let (mut bans, beginning) = match std::fs::read_to_string(file) {
-            Ok(text) => (read(file, &text)?, Beginning::Restored),
+            Ok(text) => (read(file, &text, now)?, Beginning::Restored),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Bans::default(), Beginning::Fresh),
             Err(error) => return Err(fault(error)),
         };
         bans.expire(now);
         let (out, lines) = write_anew(file, &bans).map_err(fault)?;
-        Ok((Self { file: file.to_owned(), out, lines, _lock: lock }, bans, beginning))
+        Ok((Self { file: file.to_owned(), out, lines, torn: false, _lock: lock }, bans, beginning))
     }
 
     /// Reads the file of another process.
-    pub(super) fn read_only(file: &Path) -> Result<Bans, JournalError> {
+    pub(super) fn read_only(file: &Path, now: UnixSeconds) -> Result<Bans, JournalError> {
         match std::fs::read_to_string(file) {
-            Ok(text) => read(file, &text),
+            Ok(text) => read(file, &text, now),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bans::default()),
             Err(source) => Err(JournalError::Io { file: file.to_owned(), source }),
         }
@@ -118,31 +120,47 @@ impl Journal {
 
     /// Appends what changed after `seen`, in one write.
     pub(super) fn write_after(&mut self, bans: &Bans, mut seen: ChangeNumber) -> io::Result<()> {
+        if self.torn {
+            return self.write_all_anew(bans);
+        }
         let mut text = Vec::new();
         while let Some((number, client, standing)) = bans.change_after(seen) {
             line(client, standing, &mut text)?;
             self.lines += 1;
             seen = number;
         }
-        self.out.write_all(&text)
+        let written = self.out.write_all(&text);
+        self.torn = written.is_err();
+        written
+    }
+
+    fn write_all_anew(&mut self, bans: &Bans) -> io::Result<()> {
+        (self.out, self.lines) = write_anew(&self.file, bans)?;
+        self.torn = false;
+        Ok(())
     }
 
     /// Writes the file anew where most of its lines are over.
     pub(super) fn compact_if_long(&mut self, bans: &Bans) -> io::Result<()> {
-        if self.lines > 2 * bans.len() + SLACK {
-            (self.out, self.lines) = write_anew(&self.file, bans)?;
+        if self.torn || self.lines > 2 * bans.len() + SLACK {
+            self.write_all_anew(bans)?;
         }
         Ok(())
     }
 }
 
-fn read(file: &Path, text: &str) -> Result<Bans, JournalError> {
+fn read(file: &Path, text: &str, now: UnixSeconds) -> Result<Bans, JournalError> {
     let mut bans = Bans::default();
     for (at, line) in text.split_inclusive('\n').enumerate() {
         match serde_json::from_str::<Read>(line) {
-            Ok(Read { client, standing }) => bans
-                .restore(&client, standing)
-                .map_err(|source| JournalError::Full { file: file.to_owned(), source })?,
+            Ok(Read { client, standing }) => {
+                if bans.is_full() {
+                    // Of those that the file names, some are over.
+                    bans.expire(now);
+                }
+                bans.restore(&client, standing)
+                    .map_err(|source| JournalError::Full { file: file.to_owned(), source })?;
+            }
             // Cut off when the process was killed: nobody was taught it yet.
             Err(_) if !line.ends_with('\n') => {
                 tracing::warn!(file = %file.display(), "the last line of the state file is cut off and left out");
@@ -170,7 +188,7 @@ fn write_anew(file: &Path, bans: &Bans) -> io::Result<(File, usize)> {
     out.write_all(&text)?;
     out.sync_data()?;
     std::fs::rename(&new, file)?;
-    Ok((OpenOptions::new().append(true).open(file)?, lines))
+    Ok((out, lines))
 }
 
 fn line(client: &ClientKey, standing: &Standing, text: &mut Vec<u8>) -> io::Result<()> {

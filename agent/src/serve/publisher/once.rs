@@ -60,7 +60,7 @@ pub fn publish_once(file: &Path, writing: Writing, say: &mut dyn FnMut(String)) 
     let state = &settings.reputation.state;
     let (_journal, bans) = match writing {
         // Beside a publisher that runs: it alone writes to the file.
-        Writing::Shown => (None, Journal::read_only(state)?),
+        Writing::Shown => (None, Journal::read_only(state, now().seconds())?),
         Writing::Done => {
             let (journal, bans, _) = Journal::open(state, now().seconds())?;
             (Some(journal), bans)

@@ -13,7 +13,7 @@ use haproxy_wire::peers::{
 };
 use tokio::sync::watch;
 
-use super::Publisher;
+use super::{Publisher, note};
 use crate::reputation::aggregate::NodeNumber;
 use crate::reputation::bans::ChangeNumber;
 use crate::reputation::table::{Taught, VerdictTable, client_of};
@@ -313,12 +313,7 @@ impl Peer {
         if overdue.is_some_and(|time| at >= time) {
             self.unacknowledged = None;
             let fault = "doesn't acknowledge what it is taught: compare the tables of its `peers` section with the shipped files";
-            self.count(|status| {
-                tracing::error!(peer = status.name, "{fault}");
-                if !status.faults.iter().any(|other| other == fault) {
-                    status.faults.push(fault.to_owned());
-                }
-            });
+            self.count(|status| note(status, fault.to_owned()));
         }
         let again = match self.ask {
             Ask::At(time) => Some(time),
@@ -343,13 +338,10 @@ impl Handler for Peer {
                     let name = table.name().escape_ascii().to_string();
                     let fault = format!("table `{name}` can't be read: {unreadable}");
                     self.publisher.lock().aggregate.announce_unreadable(self.number);
-                    self.count(|status| {
-                        tracing::error!(peer = status.name, "{fault}");
-                        status.faults.push(fault);
-                    });
+                    self.count(|status| note(status, fault));
                 }
             },
-            // An agent has nothing to tell: one that was stolen must not be able to ban anybody.
+            // An agent has nothing to tell, so under its own name it can't have anybody banned.
             Event::Update(_) if self.kind == Kind::Agent => {}
             Event::Update(received) => {
                 if VerdictTable::named(received.table.name()).is_some() {

@@ -14,6 +14,9 @@ pub const META_ITEM: &str = "_meta";
 /// The layout described in [`crate::list`], the only one there is.
 pub const LAYOUT: u32 = 2;
 
+/// The most buckets of a list: a dictionary has 1000 items.
+const MOST_BUCKETS: u32 = 999;
+
 /// One of the two sets of buckets that a store may hold. The one that is not in use is where the next list
 /// is built when the number of buckets or the key changes, so that there is a whole one at every moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,6 +89,9 @@ pub enum MetaFault {
     /// Not the JSON that is expected.
     #[error("item `_meta` can't be read: {0}")]
     Json(String),
+    /// More buckets than any store has items.
+    #[error("item `_meta` speaks of {0} buckets, expected at most {MOST_BUCKETS}")]
+    Buckets(NonZeroU32),
     /// Another layout.
     #[error("item `_meta` is of layout {0}, expected {LAYOUT}")]
     Layout(u32),
@@ -106,6 +112,9 @@ impl Meta {
         // The usual case is read once: this is done at each request.
         let read = serde_json::from_str(value).map_err(|error| MetaFault::Json(error.to_string()));
         match read {
+            Ok(Self { layout: LAYOUT, buckets, .. }) if buckets.get() > MOST_BUCKETS => {
+                Err(MetaFault::Buckets(buckets))
+            }
             Ok(Self { layout: LAYOUT, .. }) => read,
             Ok(Self { layout, .. }) => Err(MetaFault::Layout(layout)),
             Err(fault) => match serde_json::from_str(value) {
