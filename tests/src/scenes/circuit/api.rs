@@ -114,7 +114,7 @@ async fn faulty(circuit: &Circuit, fault: Fault) -> Result {
         .holds("the faults struck", circuit.api().all_plans_struck())
         .holds(
             format!("the next write comes {least:?} later at the earliest: {pause:?}"),
-            pause.is_some_and(|pause| pause >= least),
+            least.is_zero() || pause.is_some_and(|pause| pause >= least),
         )
         .note(format!("the edge has it after {at_edge:.1?}, the store is right after {right:.1?}"));
     Ok(watched.state_listed_at_edge(watched.state_bystander(state_kept(circuit, row, planned))))
