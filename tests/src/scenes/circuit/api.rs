@@ -89,7 +89,9 @@ fn state_kept(circuit: &Circuit, row: Row, planned: usize) -> Row {
 
 async fn faulty(circuit: &Circuit, fault: Fault) -> Result {
     banned(circuit).await?;
-    circuit.api().plan(Plan::once(Matching::Batches, fault).times(2));
+    // What a good answer to a write says is not read; what a list says is.
+    let matching = if fault == Fault::Garbage { Matching::Every } else { Matching::Batches };
+    circuit.api().plan(Plan::once(matching, fault).times(2));
     let began = Instant::now();
     let (watched, right) = watch(circuit, BANNED, async {
         circuit.ban_all(crowd()).await?;
@@ -106,21 +108,28 @@ async fn faulty(circuit: &Circuit, fault: Fault) -> Result {
         let (struck, next) = (writes.get(at)?, writes.get(at + 1)?);
         next.at.duration_since(struck.at).ok()
     });
-    let is_limit = matches!(fault, Fault::TooManyRequests { .. });
-    let mut row = Row::of(&seen)
+    let (least, planned) = least_pause(fault);
+    let row = Row::of(&seen)
         .refused(403, LISTED)
         .holds("the faults struck", circuit.api().all_plans_struck())
+        .holds(
+            format!("the next write comes {least:?} later at the earliest: {pause:?}"),
+            least.is_zero() || pause.is_some_and(|pause| pause >= least),
+        )
         .note(format!("the edge has it after {at_edge:.1?}, the store is right after {right:.1?}"));
-    if is_limit {
+    Ok(watched.state_listed_at_edge(watched.state_bystander(state_kept(circuit, row, planned))))
+}
+
+/// How soon after a fault the next write may be, and how many writes are refused for being too many.
+fn least_pause(fault: Fault) -> (Duration, usize) {
+    match fault {
         // The reset is told in whole seconds.
-        let waited = pause.is_some_and(|pause| pause >= Duration::from_secs(2));
-        row = row.holds(format!("nothing is written before the reset: {pause:?}"), waited);
+        Fault::TooManyRequests { reset_in_seconds } => (Duration::from_secs(reset_in_seconds - 1), 2),
+        Fault::Lost | Fault::Slow { .. } | Fault::Trickle { .. } | Fault::Garbage => (Duration::ZERO, 0),
+        Fault::Status { .. } | Fault::CutBefore | Fault::CutAfter { .. } | Fault::CutBeforeAnswer => {
+            (Duration::from_millis(200), 0)
+        }
     }
-    Ok(watched.state_listed_at_edge(watched.state_bystander(state_kept(
-        circuit,
-        row,
-        if is_limit { 2 } else { 0 },
-    ))))
 }
 
 /// Half of a batch is in the store, and whoever sent it is gone.

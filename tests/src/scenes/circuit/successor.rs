@@ -23,6 +23,7 @@ const NEW: Client = Client::at("127.0.0.82");
 /// How long the store really takes, within what the publisher is told.
 const REALLY: Duration = Duration::from_millis(400);
 const BUCKETS: u32 = 23;
+const FEWER: u32 = 9;
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![
@@ -30,8 +31,9 @@ pub(super) fn scenes() -> Vec<Scene> {
             Box::pin(succeeded(circuit, |store| store.rules.buckets = BUCKETS))
         }),
         Scene::on_circuit("fewer buckets than before", RULES, |circuit| {
-            Box::pin(succeeded(circuit, |store| store.rules.buckets = 9))
+            Box::pin(succeeded(circuit, |store| store.rules.buckets = FEWER))
         }),
+        Scene::on_circuit("two changes of buckets in a row", RULES, |circuit| Box::pin(twice(circuit))),
         Scene::on_circuit("another list key", RULES, |circuit| {
             let second = circuit.list_keys()[1].clone();
             Box::pin(succeeded(circuit, move |store| {
@@ -40,6 +42,45 @@ pub(super) fn scenes() -> Vec<Scene> {
             }))
         }),
     ]
+}
+
+/// The store still has the old list where its head has not come yet, and whoever replaced it is gone.
+async fn twice(circuit: &Circuit) -> Result {
+    circuit.ban(LISTED_CLIENT.address, "block").await?;
+    circuit.until_edge(LISTED_CLIENT, Fate::Refused, Instant::now()).await?;
+    circuit.until_right(Instant::now()).await?;
+    circuit.api().propagate_after(REALLY);
+    let (watched, pause) = watch(circuit, LISTED_CLIENT, async {
+        restart_with(circuit, |store| store.rules.buckets = BUCKETS).await?;
+        circuit.until_head(|head| head.set == Set::B, Instant::now()).await?;
+        let turned = circuit.writes().len();
+        circuit.cluster().publisher().await.daemon.kill();
+        restart_with(circuit, |store| store.rules.buckets = FEWER).await?;
+        circuit.until_head(|head| head.set == Set::A, Instant::now()).await?;
+        circuit.until_right(Instant::now()).await?;
+        let writes = circuit.writes();
+        let last = turned.checked_sub(1).and_then(|turned| writes.get(turned));
+        let next = writes.iter().skip(turned).find(|write| puts_into(write, Set::A));
+        Ok(next.and_then(|next| next.at.duration_since(last?.at).ok()))
+    })
+    .await?;
+    let seen = circuit.send(LISTED_CLIENT).await?;
+    let row = Row::of(&seen)
+        .refused(403, LISTED)
+        .is("buckets of the list in use", Some(FEWER), circuit.head().map(|head| head.buckets.get()))
+        .holds(
+            format!("the old list is written over a propagation after the head: {pause:?}"),
+            pause.is_some_and(|pause| pause >= PROPAGATION),
+        );
+    Ok(watched.state_listed_at_edge(watched.state_bystander(row)))
+}
+
+/// Whether it runs or not, it runs with another store's settings then.
+async fn restart_with(circuit: &Circuit, change: impl FnOnce(&mut Store)) -> Result<()> {
+    let mut publisher = circuit.cluster().publisher().await;
+    publisher.daemon.stop().await?;
+    publisher.change_store(change)?;
+    publisher.daemon.start_again().await
 }
 
 async fn succeeded(circuit: &Circuit, change: impl FnOnce(&mut Store) + Send) -> Result {
@@ -52,12 +93,7 @@ async fn succeeded(circuit: &Circuit, change: impl FnOnce(&mut Store) + Send) ->
     circuit.api().propagate_after(REALLY);
     let writes_before = circuit.writes().len();
     let (watched, turned) = watch(circuit, LISTED_CLIENT, async {
-        {
-            let mut publisher = circuit.cluster().publisher().await;
-            publisher.daemon.stop().await?;
-            publisher.change_store(change)?;
-            publisher.daemon.start_again().await?;
-        }
+        restart_with(circuit, change).await?;
         let began = Instant::now();
         // Before it is built, while it is, and while it waits for its turn.
         circuit.ban(NEW.address, "block").await?;
