@@ -403,8 +403,13 @@ impl Publication {
         if let Some(list_key) = self.rules.keys.get(&key) {
             let clients: Vec<_> =
                 self.wanted.iter().map(|(client, record)| (list_key.fingerprint(client), *record)).collect();
-            let marks: HashSet<Mark> = clients.iter().map(|(fingerprint, _)| fingerprint.mark()).collect();
-            shelf.keep_only(|mark| marks.contains(&mark), now.seconds());
+            // A list of another number of buckets left records where nobody looks any more.
+            let places: HashMap<Mark, [u32; 2]> = clients
+                .iter()
+                .map(|(fingerprint, _)| (fingerprint.mark(), fingerprint.buckets(count)))
+                .collect();
+            let lies_well = |mark, number| places.get(&mark).is_some_and(|places| places.contains(&number));
+            shelf.keep_only(lies_well, now.seconds());
             for (fingerprint, record) in clients {
                 self.left_out += usize::from(shelf.put(fingerprint, record, now.seconds()).is_err());
             }

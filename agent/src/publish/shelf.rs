@@ -74,11 +74,11 @@ impl Shelf {
         }
     }
 
-    /// Keeps those that are wanted, and those whose time is over: nothing is written for them.
-    pub fn keep_only(&mut self, wanted: impl Fn(Mark) -> bool, now: UnixSeconds) {
+    /// Keeps those that are wanted where they lie, and those whose time is over: nothing is written for them.
+    pub fn keep_only(&mut self, wanted: impl Fn(Mark, u32) -> bool, now: UnixSeconds) {
         for (number, records) in (0..).zip(&mut self.buckets) {
             let before = records.len();
-            records.retain(|mark, record| wanted(*mark) || record.expires <= now);
+            records.retain(|mark, record| wanted(*mark, number) || record.expires <= now);
             if records.len() != before {
                 self.dirty.insert(number);
             }

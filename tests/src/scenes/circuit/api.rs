@@ -19,7 +19,7 @@ const BANNED: Client = Client::at("127.0.0.74");
 const LAST: Client = Client::at("127.0.0.75");
 
 /// The API's hour, and what the publisher keeps of its writes for lifts.
-const HOUR: Duration = Duration::from_secs(8);
+const HOUR: Duration = Duration::from_secs(15);
 const WRITES: u32 = 6;
 const FOR_LIFTS: usize = 2;
 
@@ -168,9 +168,9 @@ async fn scarce(circuit: &Circuit) -> Result {
     let (watched, lifted) = watch(circuit, LAST, async {
         circuit.ban(LAST.address, "block").await?;
         circuit.until_edge(LAST, Fate::Refused, Instant::now()).await?;
-        for client in crowd().take(10) {
+        for client in crowd().take(6) {
             circuit.ban(&client.to_string(), "block").await?;
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let waiting = circuit.writes().len();
         let removed = Instant::now();

@@ -47,6 +47,7 @@ pub(super) fn scenes() -> Vec<Scene> {
 /// The store still has the old list where its head has not come yet, and whoever replaced it is gone.
 async fn twice(circuit: &Circuit) -> Result {
     circuit.ban(LISTED_CLIENT.address, "block").await?;
+    circuit.ban_all((1..=20).map(|last| [198, 51, 100, last].into())).await?;
     circuit.until_edge(LISTED_CLIENT, Fate::Refused, Instant::now()).await?;
     circuit.until_right(Instant::now()).await?;
     circuit.api().propagate_after(REALLY);
@@ -57,10 +58,14 @@ async fn twice(circuit: &Circuit) -> Result {
         circuit.cluster().publisher().await.daemon.kill();
         restart_with(circuit, |store| store.rules.buckets = FEWER).await?;
         circuit.until_head(|head| head.set == Set::A, Instant::now()).await?;
+        // Nothing of a lifted client is left, wherever the first list had it.
+        for last in 1..=10 {
+            circuit.command(&["bans", "remove", &format!("198.51.100.{last}")]).await?;
+        }
         circuit.until_right(Instant::now()).await?;
         let writes = circuit.writes();
         let last = turned.checked_sub(1).and_then(|turned| writes.get(turned));
-        let next = writes.iter().skip(turned).find(|write| puts_into(write, Set::A));
+        let next = writes.iter().skip(turned).find(|write| touches(write, Set::A));
         Ok(next.and_then(|next| next.at.duration_since(last?.at).ok()))
     })
     .await?;
@@ -148,4 +153,11 @@ fn puts_into(write: &Recorded, set: Set) -> bool {
 
 fn takes_away(write: &Recorded) -> bool {
     write.operations.iter().any(|operation| matches!(operation, Operation::Delete { .. }))
+}
+
+fn touches(write: &Recorded, set: Set) -> bool {
+    write
+        .operations
+        .iter()
+        .any(|operation| Bucket::of_item_key(operation.key()).is_some_and(|(of, _)| of == set))
 }
