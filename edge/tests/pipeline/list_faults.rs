@@ -44,7 +44,7 @@ fn a_list_that_cannot_be_read_turns_nobody_away_and_is_noted() {
         }),
         ("layout 9, expected 2", |world| set(world, "_meta", r#"{"layout":9}"#)),
         ("` is missing", |world| world.list.as_mut().unwrap().retain(|key, _| key == "_meta")),
-        ("` is missing", |world| {
+        ("speaks of 4294967295 buckets", |world| {
             set(
                 world,
                 "_meta",
