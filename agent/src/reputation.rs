@@ -1,7 +1,8 @@
 //! From what stick tables count to who is refused: pure, entries and times go in.
 //!
-//! [`aggregate`] holds what every node's tables say and sums it; a [`signal`] says which sum is an
-//! offence, and its rungs what is done; [`bans`] remembers who is banned and who was pardoned;
+//! [`aggregate`] holds what every node's tables say ([`heard`]) and sums it; a [`signal`] says which sum is an
+//! offence, and its rungs what is done; [`guarded`] spares or holds what would be an outage of our own
+//! ([`guard`]); [`bans`] remembers who is banned and who was pardoned;
 //! [`table`] is how that lies in HAProxy's own tables; [`list`] is what an agent was taught of it.
 
 pub mod aggregate;

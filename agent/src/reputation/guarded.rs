@@ -178,6 +178,9 @@ impl Guarded {
     /// As [`Bans::expire`].
     pub fn expire(&mut self, now: UnixSeconds) {
         self.held.retain(|_, held| now.since(held.since) < HELD_FOR);
+        if self.held.is_empty() {
+            (self.hold, self.last) = (None, None);
+        }
         self.bans.expire(now);
     }
 }

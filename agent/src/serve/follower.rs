@@ -41,8 +41,7 @@ pub(super) async fn follow(publisher: Publisher, list: Arc<List>) {
                     Instant::now(),
                     &mut out,
                 );
-                let learner =
-                    Learner { list: Arc::clone(&list), teaching: Teaching(number), ask: true, whole: false };
+                let learner = Learner { list: Arc::clone(&list), teaching: Teaching(number), ask: true };
                 let (ended, _) = run(connection, session, out, learner, std::future::pending()).await;
                 ended.to_string()
             }
@@ -81,7 +80,6 @@ struct Learner {
     list: Arc<List>,
     teaching: Teaching,
     ask: bool,
-    whole: bool,
 }
 
 impl Handler for Learner {
@@ -99,7 +97,6 @@ impl Handler for Learner {
             }
             Event::ResyncEnded(Completeness::Finished) => {
                 self.list.keep_since(self.teaching);
-                self.whole = true;
                 tracing::info!(entries = self.list.len(), "the list is as the publisher has it");
             }
             _ => {}

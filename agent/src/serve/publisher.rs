@@ -154,6 +154,8 @@ impl Publisher {
         let client = &consequence.client;
         match consequence.outcome {
             Ok(Outcome::Done(Change::Banned)) => {
+                // The next hold is another one.
+                *holding = None;
                 if let Some(ban) = bans.bans().ban(client, moment.unix) {
                     tracing::info!(%client, action = ban.action.as_str(), until = ban.until.0, cause = ?ban.cause, "banned");
                 }
