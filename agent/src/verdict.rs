@@ -136,7 +136,7 @@ fn verify_assertion(
 ) -> Result<VerifiedAssertion, Refusal> {
     let expected = Expected {
         audience: &snapshot.audience,
-        environment: &snapshot.environment,
+        environments: std::slice::from_ref(&snapshot.environment),
         now,
         clock_skew: snapshot.clock_skew,
         longest_lifetime: snapshot.longest_lifetime,

@@ -113,7 +113,9 @@ impl Asked {
             env: "production".parse().unwrap(),
             sv: None,
             pol: None,
+            sid: None,
             known: false,
+            ends: None,
             rep: None,
         };
         change(&mut claims);

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::{
-    Action, Bucket, BucketFault, Fingerprint, ListKey, ListKeyFault, ListKeys, ListMode, META_ITEM, Meta,
-    MetaFault, Record,
+    Action, Bucket, BucketFault, Fingerprint, ListKey, ListKeys, ListMode, META_ITEM, Meta, MetaFault, Record,
 };
+use countersign_contract::mac_keys::MacKeysFault;
 use countersign_contract::name::KeyId;
 use countersign_contract::time::UnixSeconds;
 use thiserror::Error;
@@ -78,7 +78,7 @@ pub enum ListFault {
     KeyMissing,
     /// The secret holds no keys.
     #[error("secret `{LIST_KEY}`: {0}")]
-    Key(#[from] ListKeyFault),
+    Key(#[from] MacKeysFault),
     /// The list is made with a key that the secret doesn't hold.
     #[error("secret `{LIST_KEY}` has no key `{0}`, which the list is made with")]
     KeyUnknown(KeyId),
@@ -143,8 +143,8 @@ impl<'p, P: Platform> List<'p, P> {
         self.standing.generation = Some(meta.generation);
         self.standing.mode = meta.mode;
         let secret = self.platform.secret(LIST_KEY)?.ok_or(ListFault::KeyMissing)?;
-        let keys = ListKeys::parse(std::str::from_utf8(&secret).map_err(|_| ListKeyFault::Bytes)?)?;
-        let key = keys.get(&meta.key).cloned().ok_or_else(|| ListFault::KeyUnknown(meta.key.clone()))?;
+        let keys = ListKeys::parse(std::str::from_utf8(&secret).map_err(|_| MacKeysFault::Bytes)?)?;
+        let key = keys.get(&meta.key).ok_or_else(|| ListFault::KeyUnknown(meta.key.clone()))?;
         Ok(Head { meta, key })
     }
 

@@ -201,6 +201,10 @@ impl Journal {
             subject: self.identity.as_ref().map(|(subject, _)| Cow::Borrowed(subject.as_str())),
             groups: Cow::Borrowed(self.identity.as_ref().map_or(&[], |(_, groups)| groups.as_slice())),
             kid: self.key.as_ref().map(|key| Cow::Owned(key.to_string())),
+            token_kid: None,
+            session_kid: None,
+            list_kid: None,
+            receipt_kid: None,
             service: service.map(Cow::Owned),
             environment: environment.map(Cow::Owned),
             policy: self.policy.as_ref().map(|digest| Cow::Owned(digest.to_string())),
@@ -210,6 +214,9 @@ impl Journal {
             list_fault: self.list.fault.as_ref().map(|fault| Cow::Owned(fault.to_string())),
             list_micros: self.list.took.map(micros),
             origin_status: self.origin_status,
+            origin_verdict: None,
+            origin_reason: None,
+            receipt_fault: None,
             micros: took,
         }
     }

@@ -28,7 +28,7 @@ pub fn earlier_hop(
     let [assertion] = received.assertion.as_slice() else { return None };
     let expected = Expected {
         audience: &settings.audience,
-        environment: &settings.environment,
+        environments: std::slice::from_ref(&settings.environment),
         now,
         clock_skew: CLOCK_SKEW_SECONDS,
         longest_lifetime: LONGEST_LIFETIME_SECONDS,

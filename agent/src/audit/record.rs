@@ -69,6 +69,10 @@ pub fn record_of<'a>(
         subject: claims.and_then(|claims| claims.sub.as_ref()).map(|subject| subject.as_str().into()),
         groups: claims.map(|claims| claims.groups.as_slice()).unwrap_or_default().into(),
         kid: verdict.assertion.as_ref().map(|assertion| assertion.key().as_str().into()),
+        token_kid: None,
+        session_kid: None,
+        list_kid: None,
+        receipt_kid: None,
         service: claims.map(|claims| claims.iss.as_str().into()),
         environment: claims.map(|claims| claims.env.as_str().into()),
         policy: Some(own_policy.as_str().into()),
@@ -81,6 +85,9 @@ pub fn record_of<'a>(
         list_fault: None,
         list_micros: None,
         origin_status: None,
+        origin_verdict: None,
+        origin_reason: None,
+        receipt_fault: None,
         micros,
     }
 }

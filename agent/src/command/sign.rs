@@ -96,7 +96,9 @@ impl Sign {
             env: self.environment,
             sv: None,
             pol: None,
+            sid: None,
             known: false,
+            ends: None,
             rep: None,
         };
         Ok(signer.mint(&claims)?)

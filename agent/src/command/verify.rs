@@ -36,7 +36,7 @@ impl Verify {
         let (authority, target) = (self.url.authority()?, self.url.target()?);
         let expected = Expected {
             audience: &snapshot.audience,
-            environment: &snapshot.environment,
+            environments: std::slice::from_ref(&snapshot.environment),
             now: now().seconds(),
             clock_skew: snapshot.clock_skew,
             longest_lifetime: snapshot.longest_lifetime,

@@ -1,4 +1,4 @@
-//! The header names that Countersign sets, reads and removes, in one place.
+//! The header names and paths that are Countersign's own, in one place.
 //!
 //! All are lower case, as HTTP/2 and HAProxy's `del-header` want them; HTTP/1 compares them
 //! without case.
@@ -7,10 +7,18 @@
 pub const ASSERTION: &str = "countersign-assertion";
 /// The decision id, on every answer and towards the application.
 pub const DECISION: &str = "countersign-decision";
+/// What the agent decided, under a MAC, towards the edge: see [`crate::receipt`]. Never reaches a client.
+pub const RECEIPT: &str = "countersign-receipt";
 /// The verified subject, towards the application.
 pub const SUBJECT: &str = "countersign-subject";
 /// The verified groups, comma-separated, towards the application.
 pub const GROUPS: &str = "countersign-groups";
+
+/// Paths below are answered by Countersign itself, whatever the policy says.
+pub const OWN_PATH: &str = "/.countersign/";
+/// Where an identity provider tells of a log-out (OpenID Connect Back-Channel Logout 1.0). The only one of
+/// our own paths that reaches HAProxy.
+pub const SIGNED_OUT_PATH: &str = "/.countersign/backchannel-logout";
 
 /// Prefixes of the names that only Countersign may set. Application servers fold `-` and `_`
 /// together (CGI, WSGI, Rack), so both twins are ours; see [`is_forbidden_from_clients`] for the rest.

@@ -11,7 +11,7 @@ mod fingerprint;
 mod meta;
 
 pub use bucket::{Bucket, BucketFault, MOST_RECORDS, Record};
-pub use fingerprint::{Fingerprint, ListKey, ListKeyFault, ListKeys, Mark};
+pub use fingerprint::{Fingerprint, ListKey, ListKeys, Mark};
 pub use meta::{LAYOUT, ListMode, META_ITEM, Meta, MetaFault, Set};
 
 use std::str::FromStr;

@@ -64,6 +64,18 @@ pub struct DecisionRecord<'a> {
     /// The key of the assertion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<Cow<'a, str>>,
+    /// At the edge: the key of the issuer that the shown token is signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_kid: Option<Cow<'a, str>>,
+    /// At the edge: the key of the session cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_kid: Option<Cow<'a, str>>,
+    /// At the edge: the key that the list is made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_kid: Option<Cow<'a, str>>,
+    /// At the edge: the key of the origin's receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_kid: Option<Cow<'a, str>>,
     /// The edge service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Cow<'a, str>>,
@@ -91,6 +103,15 @@ pub struct DecisionRecord<'a> {
     /// At the edge: the status of the answer that came from the origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin_status: Option<u16>,
+    /// At the edge: what the agent decided, where a receipt proves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_verdict: Option<Verdict>,
+    /// At the edge: the agent's reason, where a receipt proves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_reason: Option<Cow<'a, str>>,
+    /// At the edge: why the answer of the origin proves no decision, where the edge holds keys for receipts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_fault: Option<Cow<'a, str>>,
     /// How long this tier took, in microseconds; at the edge with the origin's time.
     pub micros: u64,
 }
@@ -138,4 +159,21 @@ pub enum Verdict {
     Allow,
     /// Refused it.
     Deny,
+}
+
+impl Verdict {
+    /// The word for it in records and receipts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The verdict of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Allow, Self::Deny].into_iter().find(|verdict| verdict.as_str() == word)
+    }
 }

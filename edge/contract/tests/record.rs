@@ -42,6 +42,10 @@ fn least() -> DecisionRecord<'static> {
         subject: None,
         groups: Cow::Borrowed(&[]),
         kid: None,
+        token_kid: None,
+        session_kid: None,
+        list_kid: None,
+        receipt_kid: None,
         service: None,
         environment: None,
         policy: None,
@@ -51,6 +55,9 @@ fn least() -> DecisionRecord<'static> {
         list_fault: None,
         list_micros: None,
         origin_status: None,
+        origin_verdict: None,
+        origin_reason: None,
+        receipt_fault: None,
         micros: 42,
     }
 }
@@ -79,6 +86,10 @@ fn most() -> DecisionRecord<'static> {
         subject: Some("al\u{2028}ice \u{1f511}".into()),
         groups: vec!["engineering".parse().unwrap(), "on call".parse().unwrap()].into(),
         kid: Some("edge-1".into()),
+        token_kid: Some("idp-1".into()),
+        session_kid: Some("s1".into()),
+        list_kid: Some("k1".into()),
+        receipt_kid: Some("r1".into()),
         service: Some("edge-www".into()),
         environment: Some("production".into()),
         policy: Some("p".into()),
@@ -88,6 +99,9 @@ fn most() -> DecisionRecord<'static> {
         list_fault: Some("garbled".into()),
         list_micros: Some(7),
         origin_status: Some(304),
+        origin_verdict: Some(Verdict::Allow),
+        origin_reason: Some("granted".into()),
+        receipt_fault: Some("forged".into()),
         ..least()
     }
 }
@@ -115,7 +129,7 @@ fn records_come_back_as_they_were_and_are_one_line() {
     }
     let names: Vec<String> =
         serde_json::to_value(most()).unwrap().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names.len(), 30, "{names:?}");
+    assert_eq!(names.len(), 37, "{names:?}");
 }
 
 #[test]

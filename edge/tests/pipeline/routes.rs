@@ -75,7 +75,7 @@ fn the_assertion_is_what_an_agent_verifies() {
     let assertion = seen.passed("forwarded").assertion();
     let expected = Expected {
         audience: &"eu-1".parse().unwrap(),
-        environment: &"production".parse().unwrap(),
+        environments: &["production".parse().unwrap()],
         now: UnixSeconds(crate::world::NOW),
         clock_skew: 5,
         longest_lifetime: 60,

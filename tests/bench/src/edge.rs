@@ -83,7 +83,9 @@ impl Edge {
             env: ENVIRONMENT.parse()?,
             sv: Some(17),
             pol: Some(policy.digest().clone()),
+            sid: None,
             known: false,
+            ends: None,
             rep: Some(4242),
         };
         Ok(Self { signer, public, private, jwks, claims })

@@ -10,8 +10,9 @@ use countersign::publish::budget::Budget;
 use countersign::publish::publication::{Items, Publication, Reading, Rules, Task};
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::{
-    Action, Bucket, ListKey, ListKeyFault, ListMode, META_ITEM, Mark, Meta, MetaFault, Record,
+    Action, Bucket, ListKey, ListMode, META_ITEM, Mark, Meta, MetaFault, Record,
 };
+use countersign_contract::mac_keys::MacKeysFault;
 use countersign_contract::name::NotAName;
 use countersign_contract::time::UnixMillis;
 
@@ -31,7 +32,7 @@ const UNLISTED: u32 = 0x8000_0000;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     #[error(transparent)]
-    Key(#[from] ListKeyFault),
+    Key(#[from] MacKeysFault),
     #[error(transparent)]
     Name(#[from] NotAName),
     #[error(transparent)]

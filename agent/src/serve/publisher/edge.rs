@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_contract::list::{ListKeyFault, ListKeys, Record};
+use countersign_contract::list::{ListKeys, Record};
+use countersign_contract::mac_keys::MacKeysFault;
 use countersign_contract::name::KeyId;
 use countersign_contract::time::{UnixMillis, UnixSeconds};
 use thiserror::Error;
@@ -43,7 +44,7 @@ pub enum EdgeError {
         /// The file.
         file: PathBuf,
         /// What is wrong.
-        source: ListKeyFault,
+        source: MacKeysFault,
     },
     /// The list key in use is not among them.
     #[error("list keys {file}: `{key}` is not among them: expected the key that `edge.list_key` names", file = file.display())]
@@ -81,7 +82,7 @@ impl Edge {
         let text = std::fs::read_to_string(&file)
             .map_err(|source| EdgeError::Read { file: file.clone(), source })?;
         let keys = ListKeys::parse(&text).map_err(|source| EdgeError::Keys { file: file.clone(), source })?;
-        let keys: HashMap<_, _> = keys.iter().map(|(id, key)| (id.clone(), key.clone())).collect();
+        let keys: HashMap<_, _> = keys.iter().map(|(id, key)| (id.clone(), key)).collect();
         if !keys.contains_key(&settings.list_key) {
             return Err(EdgeError::NoKey { file, key: settings.list_key.clone() });
         }

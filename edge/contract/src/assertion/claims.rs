@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::binding::RequestBinding;
 use crate::decision_id::DecisionId;
-use crate::name::{Audience, Environment, GroupName, ServiceName, Subject};
+use crate::name::{Audience, Environment, GroupName, ServiceName, SessionId, Subject};
 use crate::policy::PolicyDigest;
 use crate::time::UnixSeconds;
 
@@ -40,12 +40,19 @@ pub struct Claims {
     /// Who is asking; absent for nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub: Option<Subject>,
+    /// The log-in that they are known by (`sid` of OpenID Connect), so that it can be revoked; absent where the
+    /// identity provider names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<SessionId>,
     /// Their groups, only those that the policy names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupName>,
     /// Somebody is signed in, and the route doesn't learn who: said where the list lets nobody else come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub known: bool,
+    /// The identity provider says that this log-in is over: only to [`crate::header::SIGNED_OUT_PATH`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<SessionId>,
     /// The environment that the edge serves.
     pub env: Environment,
     /// The version of the edge's program, as its platform counts.

@@ -16,8 +16,8 @@ use crate::time::UnixSeconds;
 pub struct Expected<'a> {
     /// The data centre that this is.
     pub audience: &'a Audience,
-    /// The environment that this is.
-    pub environment: &'a Environment,
+    /// The environments whose edges are taken.
+    pub environments: &'a [Environment],
     /// The time now.
     pub now: UnixSeconds,
     /// How far the clocks of edge and origin may be apart, in seconds.
@@ -104,13 +104,11 @@ fn check_audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), Assert
 }
 
 fn check_environment(claims: &Claims, expected: &Expected<'_>) -> Result<(), AssertionFault> {
-    if claims.env == *expected.environment {
+    if expected.environments.contains(&claims.env) {
         return Ok(());
     }
-    Err(AssertionFault::WrongEnvironment {
-        said: claims.env.to_string(),
-        expected: expected.environment.to_string(),
-    })
+    let names: Vec<&str> = expected.environments.iter().map(Environment::as_str).collect();
+    Err(AssertionFault::WrongEnvironment { said: claims.env.to_string(), expected: names.join("` or `") })
 }
 
 fn check_binding(claims: &Claims, expected: &Expected<'_>) -> Result<(), AssertionFault> {

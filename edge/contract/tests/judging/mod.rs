@@ -84,7 +84,9 @@ pub(crate) fn claims() -> Claims {
         env: "production".parse().unwrap(),
         sv: Some(12),
         pol: Some("00112233445566778899aabbccddeeff".to_owned().try_into().unwrap()),
+        sid: None,
         known: false,
+        ends: None,
         rep: Some(3),
     }
 }
@@ -151,7 +153,7 @@ pub(crate) fn judge_headers(
     let known_hosts = [HOST.to_owned(), "shop.example.test".to_owned()];
     let mut expected = Expected {
         audience: &audience,
-        environment: &environment,
+        environments: std::slice::from_ref(&environment),
         now: NOW,
         clock_skew: SKEW,
         longest_lifetime: LONGEST,
