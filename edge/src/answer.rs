@@ -5,26 +5,26 @@ use countersign_contract::header;
 use serde::Serialize;
 
 use crate::platform::OriginHead;
-use crate::refusal::{Refusal, Status};
+use crate::refusal::Refusal;
 use crate::scrub;
 
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// One of ours.
-    Refused(RefusalAnswer),
+    Own(OwnAnswer),
     /// The origin's, with these changes; the platform holds its body.
     FromOrigin(OriginChanges),
 }
 
-/// A refusal: problem details (RFC 9457) that say little.
+/// An answer of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusalAnswer {
+pub struct OwnAnswer {
     /// The status.
-    pub status: Status,
-    /// All its headers.
+    pub status: u16,
+    /// All its headers but the decision id; `set-cookie` may be there more than once.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, JSON.
+    /// The body.
     pub body: String,
 }
 
@@ -37,10 +37,10 @@ pub struct OriginChanges {
     pub decision: String,
 }
 
-impl RefusalAnswer {
-    /// The answer for a refusal.
+impl OwnAnswer {
+    /// The answer for a refusal: problem details (RFC 9457) that say little.
     #[must_use]
-    pub fn of(refusal: &Refusal, decision: DecisionId) -> Self {
+    pub fn refusal(refusal: &Refusal, decision: DecisionId) -> Self {
         #[derive(Serialize)]
         struct Problem<'a> {
             title: &'a str,
@@ -49,17 +49,67 @@ impl RefusalAnswer {
         }
         let status = refusal.status();
         let problem = Problem { title: status.title(), status: status.code(), decision_id: decision };
-        let mut headers = vec![
-            ("content-type", "application/problem+json".to_owned()),
-            ("cache-control", "no-store".to_owned()),
-            (header::DECISION, decision.to_string()),
-        ];
-        headers.extend(refusal.retry_after().map(|seconds| ("retry-after", seconds.to_string())));
-        headers.extend(refusal.challenge().map(|challenge| ("www-authenticate", challenge.to_owned())));
-        if status == Status::MethodNotAllowed {
-            headers.push(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
-        }
-        Self { status, headers, body: serde_json::to_string(&problem).unwrap_or_default() }
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        Self::of(refusal, "application/problem+json", body)
+    }
+
+    /// The same as a page for people, who come here on their way to sign in.
+    #[must_use]
+    pub fn page(refusal: &Refusal, decision: DecisionId) -> Self {
+        let title = refusal.status().title();
+        // Nothing of what anybody sent is in it.
+        let body = format!(
+            "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1>\
+             <p>Signing in or out did not work out. <a href=\"/\">Try again</a>.\
+             <p><small>{decision}</small></html>\n"
+        );
+        let mut page = Self::of(refusal, "text/html; charset=utf-8", body);
+        page.headers
+            .push(("content-security-policy", "default-src 'none'; frame-ancestors 'none'".to_owned()));
+        page
+    }
+
+    /// A redirect by GET (RFC 9110 section 15.4.4).
+    #[must_use]
+    pub fn see_other(location: String) -> Self {
+        let mut answer = Self::empty(303);
+        answer.headers.push(("location", location));
+        // The address that is left may hold a code.
+        answer.headers.push(("referrer-policy", "no-referrer".to_owned()));
+        answer
+    }
+
+    /// Nothing but a status.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        let headers = vec![("cache-control", "no-store".to_owned())];
+        Self { status, headers, body: String::new() }
+    }
+
+    /// The same with a cookie more.
+    #[must_use]
+    pub fn with_cookie(mut self, cookie: String) -> Self {
+        self.headers.push(("set-cookie", cookie));
+        self
+    }
+
+    /// The same with the decision id.
+    #[must_use]
+    pub fn with_decision(mut self, decision: DecisionId) -> Self {
+        self.headers.push((header::DECISION, decision.to_string()));
+        self
+    }
+
+    fn of(refusal: &Refusal, content_type: &str, body: String) -> Self {
+        let mut answer = Self::empty(refusal.status().code());
+        answer.headers.push(("content-type", content_type.to_owned()));
+        answer.headers.extend(refusal.retry_after().map(|seconds| ("retry-after", seconds.to_string())));
+        answer
+            .headers
+            .extend(refusal.challenge().map(|challenge| ("www-authenticate", challenge.to_owned())));
+        answer.headers.extend(refusal.allow().map(|methods| ("allow", methods.to_owned())));
+        answer.body = body;
+        answer
     }
 }
 

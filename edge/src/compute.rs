@@ -9,25 +9,24 @@ mod cache;
 mod incoming;
 
 use std::cell::{Cell, OnceCell};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use countersign_contract::decision_id::DecisionId;
 use countersign_contract::time::UnixMillis;
-use countersign_edge::answer::{Answer, OriginChanges, RefusalAnswer};
+use countersign_edge::answer::{Answer, OriginChanges, OwnAnswer};
 use countersign_edge::forward::{Caching, Forward};
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
-    CacheEntry, FetchFault, Fetched, LOG_ENDPOINT, Make, OriginHead, Platform, Received, SECRET_STORE,
-    SendFault, Store, StoreFault,
+    Attempt, CacheEntry, Fetch, FetchFault, Fetched, Form, LOG_ENDPOINT, Make, OriginHead, Platform,
+    Received, SECRET_STORE, SendFault, Store, StoreFault,
 };
 use countersign_edge::record::Journal;
 use countersign_edge::refusal::Refusal;
-use countersign_edge::settings::{BackendName, KeySetUrl};
 use fastly::handle::{BodyHandle, CacheOverride, RequestHandle, ResponseHandle};
-use fastly::http::{HeaderName, HeaderValue, StatusCode, Version};
+use fastly::http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use fastly::secret_store::{OpenError, SecretStore};
 
 /// Whether an answer has been begun: there can be no second one.
@@ -106,10 +105,24 @@ impl Platform for Compute {
         abi::log(LOG_ENDPOINT, line);
     }
 
-    fn send(&self, forward: &Forward) -> Result<OriginHead, SendFault> {
+    fn body(&self, most: usize) -> Result<Vec<u8>, FetchFault> {
+        let sent = || FetchFault::Unreachable("the request was sent before".to_owned());
+        let (request, body) = self.outgoing.take().ok_or_else(sent)?;
+        let bytes = read_at_most(body, most)?;
+        let mut again = BodyHandle::new();
+        again.write_all(&bytes).map_err(|e| FetchFault::Unreachable(e.to_string()))?;
+        self.outgoing.set(Some((request, again)));
+        Ok(bytes)
+    }
+
+    fn send(&self, forward: &Forward, attempt: Attempt) -> Result<OriginHead, SendFault> {
         let fault = |reason: String| SendFault { backend: forward.backend.to_string(), reason };
         let (mut request, body) =
             self.outgoing.take().ok_or_else(|| fault("the request was sent before".to_owned()))?;
+        if attempt == Attempt::MoreMayFollow {
+            let same = incoming::copy(&request).map_err(fault)?;
+            self.outgoing.set(Some((same, BodyHandle::new())));
+        }
         for name in &forward.remove {
             if let Ok(name) = HeaderName::try_from(name.as_str()) {
                 request.remove_header(&name);
@@ -133,7 +146,8 @@ impl Platform for Compute {
         Ok(head)
     }
 
-    fn fetch(&self, backend: &BackendName, url: &KeySetUrl, most: usize) -> Result<Fetched, FetchFault> {
+    fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchFault> {
+        let Fetch { backend, url, form, most } = *fetch;
         let mut request = RequestHandle::new();
         abi::set_url(&request, url.as_str()).map_err(|status| {
             FetchFault::Unreachable(format!("`{url}` is no URL to the platform: {status}"))
@@ -142,8 +156,12 @@ impl Platform for Compute {
             .insert_header(&HeaderName::from_static("accept"), &HeaderValue::from_static("application/json"));
         // Our own cache keeps the keys, by our own rules.
         request.set_cache_override(&CacheOverride::Pass);
+        let mut body = BodyHandle::new();
+        if let Some(form) = form {
+            fill_in(&mut request, &mut body, form)?;
+        }
         let (response, body) = request
-            .send(BodyHandle::new(), backend.as_str())
+            .send(body, backend.as_str())
             .map_err(|cause| FetchFault::Unreachable(format!("backend `{backend}`: {cause}")))?;
         let status = abi::status(&response).map_err(FetchFault::Unreachable)?;
         let body = read_at_most(body, most)?;
@@ -169,7 +187,7 @@ impl Compute {
         match (answer, self.origin.take()) {
             (Answer::FromOrigin(changes), Some((response, body))) => pass_on(response, body, &changes),
             (Answer::FromOrigin(_), None) => {}
-            (Answer::Refused(refusal), _) => send_refusal(&refusal),
+            (Answer::Own(answer), _) => send_own(&answer),
         }
     }
 }
@@ -187,21 +205,19 @@ fn pass_on(mut response: ResponseHandle, body: BodyHandle, changes: &OriginChang
     response.send_to_client(body);
 }
 
-fn send_refusal(refusal: &RefusalAnswer) {
-    use std::io::Write as _;
-
+fn send_own(answer: &OwnAnswer) {
     let mut response = ResponseHandle::new();
-    if let Ok(status) = StatusCode::from_u16(refusal.status.code()) {
+    if let Ok(status) = StatusCode::from_u16(answer.status) {
         response.set_status(status);
     }
-    for (name, value) in &refusal.headers {
+    for (name, value) in &answer.headers {
         if let Ok(value) = HeaderValue::try_from(value.as_str()) {
-            response.insert_header(&HeaderName::from_static(name), &value);
+            response.append_header(&HeaderName::from_static(name), &value);
         }
     }
     let mut body = BodyHandle::new();
     // Without a body the status still says it.
-    let _ = body.write_all(refusal.body.as_bytes());
+    let _ = body.write_all(answer.body.as_bytes());
     ANSWERED.store(true, Ordering::SeqCst);
     response.send_to_client(body);
 }
@@ -210,16 +226,13 @@ fn send_refusal(refusal: &RefusalAnswer) {
 fn answer_a_panic(info: &std::panic::PanicHookInfo<'_>) {
     if !ANSWERED.load(Ordering::SeqCst) {
         let refusal = Refusal::InternalFault(info.to_string());
-        let (id, answer) = match BEGUN.get() {
-            Some((id, _)) => (*id, RefusalAnswer::of(&refusal, *id)),
-            None => {
-                let none = DecisionId::from_random([0; 16]);
-                (none, RefusalAnswer::of(&refusal, none))
-            }
-        };
-        send_refusal(&answer);
+        let id = BEGUN.get().map_or(DecisionId::from_random([0; 16]), |(id, _)| *id);
+        let answer = OwnAnswer::refusal(&refusal, id).with_decision(id);
+        send_own(&answer);
         if let Some((_, received)) = BEGUN.get() {
-            abi::log(LOG_ENDPOINT, &Journal::begin(id, received).line(now(), Duration::ZERO, &Err(refusal)));
+            let journal = Journal::begin(id, received);
+            let line = journal.line(now(), Duration::ZERO, &Err(refusal), Some(answer.status));
+            abi::log(LOG_ENDPOINT, &line);
         }
     }
     // 0: another status would have the platform answer for us.
@@ -240,6 +253,19 @@ fn open_secrets() -> Result<SecretStore, StoreFault> {
 
 fn secrets_unreadable(fault: &dyn std::fmt::Display) -> StoreFault {
     StoreFault::Unreadable { store: SECRET_STORE, status: fault.to_string() }
+}
+
+/// Makes a request a form.
+fn fill_in(request: &mut RequestHandle, body: &mut BodyHandle, form: &Form) -> Result<(), FetchFault> {
+    const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.set_method(&Method::POST);
+    request.insert_header(&HeaderName::from_static("content-type"), &FORM);
+    if let Some(authorization) = &form.authorization {
+        let value = HeaderValue::try_from(authorization.as_str())
+            .map_err(|_| FetchFault::Unusable("the client's secret can't be sent".to_owned()))?;
+        request.insert_header(&HeaderName::from_static("authorization"), &value);
+    }
+    body.write_all(form.body.as_bytes()).map_err(|e| FetchFault::Unreachable(e.to_string()))
 }
 
 /// Reads a body, but not more than `most` bytes of it.

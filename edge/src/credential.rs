@@ -3,22 +3,28 @@
 use thiserror::Error;
 
 use crate::platform::Received;
-use crate::settings::CookieName;
+use crate::session::{self, SessionFault};
 use crate::token::TokenFault;
+
+/// What the names of all our cookies begin with; none of them goes further than here.
+pub const OWN_COOKIES: &str = "__Host-countersign-";
 
 /// Why what a client shows is nobody.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CredentialFault {
-    /// The session cookie more than once: another host or path of the domain may have set one, and
+    /// A cookie of ours more than once: another host or path of the domain may have set one, and
     /// servers disagree on which counts.
     #[error("the request has {0} cookies `{1}`, expected at most one")]
-    SessionRepeated(usize, String),
+    CookieRepeated(usize, String),
     /// More than one `Authorization`.
     #[error("the request has {0} `Authorization` headers, expected at most one")]
     AuthorizationRepeated(usize),
     /// The token is not good.
     #[error(transparent)]
     Token(#[from] TokenFault),
+    /// The session is not good.
+    #[error(transparent)]
+    Session(#[from] SessionFault),
 }
 
 impl CredentialFault {
@@ -26,41 +32,67 @@ impl CredentialFault {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::SessionRepeated(..) => "session-repeated",
+            Self::CookieRepeated(..) => "session-repeated",
             Self::AuthorizationRepeated(_) => "authorization-repeated",
             Self::Token(fault) => fault.code(),
+            Self::Session(fault) => fault.code(),
         }
     }
 }
 
-/// The token that a request shows, if any. A bearer token goes before the session cookie: a
-/// program sets it on purpose, a browser sends cookies by itself.
+/// What a request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown<'r> {
+    /// Nothing.
+    Nothing,
+    /// A bearer token (RFC 6750).
+    Bearer(&'r [u8]),
+    /// A session cookie.
+    Session(&'r [u8]),
+}
+
+/// What a request shows. A bearer token goes before the session cookie: a program sets it on purpose, a
+/// browser sends cookies by itself.
 ///
 /// # Errors
 /// [`CredentialFault`] where it can't be told which one is meant.
-pub fn presented<'r>(
-    received: &'r Received,
-    session: Option<&CookieName>,
-) -> Result<Option<&'r [u8]>, CredentialFault> {
+pub fn shown(received: &Received) -> Result<Shown<'_>, CredentialFault> {
     let bearer = match received.authorization.as_slice() {
         [] => None,
         [one] => bearer_token(one),
         several => return Err(CredentialFault::AuthorizationRepeated(several.len())),
     };
-    let cookie = session.map_or(Ok(None), |name| session_token(received, name))?;
-    Ok(bearer.or(cookie))
+    let session = cookie(received, session::COOKIE)?;
+    Ok(match (bearer, session) {
+        (Some(token), _) => Shown::Bearer(token),
+        (None, Some(session)) => Shown::Session(session),
+        (None, None) => Shown::Nothing,
+    })
 }
 
-fn session_token<'r>(received: &'r Received, name: &CookieName) -> Result<Option<&'r [u8]>, CredentialFault> {
-    let mut values =
-        received.cookie.iter().flat_map(|header| pairs(header)).filter_map(|pair| pair.value_of(name));
+/// The value of a cookie of ours, if it is there.
+///
+/// # Errors
+/// [`CredentialFault::CookieRepeated`] if it is there more than once.
+pub fn cookie<'r>(received: &'r Received, name: &str) -> Result<Option<&'r [u8]>, CredentialFault> {
+    let mut values = cookies(received).filter_map(|pair| pair.value_of(name));
     let first = values.next();
     let more = values.count();
     if more > 0 {
-        return Err(CredentialFault::SessionRepeated(more + 1, name.to_string()));
+        return Err(CredentialFault::CookieRepeated(more + 1, name.to_owned()));
     }
     // An empty one is what is left of a session after log-out.
     Ok(first.filter(|value| !value.is_empty()))
+}
+
+/// The names of all cookies that begin with `prefix`.
+pub fn cookie_names<'r>(received: &'r Received, prefix: &'r str) -> impl Iterator<Item = &'r str> {
+    let names = cookies(received).filter_map(|pair| std::str::from_utf8(pair.name()).ok());
+    names.filter(move |name| name.starts_with(prefix))
+}
+
+fn cookies(received: &Received) -> impl Iterator<Item = Pair<'_>> {
+    received.cookie.iter().flat_map(|header| pairs(header))
 }
 
 /// One `name=value` of a `Cookie` header, white space around it removed.
@@ -73,11 +105,14 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = Pair<'_>> {
 }
 
 impl<'r> Pair<'r> {
-    fn value_of(self, wanted: &CookieName) -> Option<&'r [u8]> {
-        let mut parts = self.0.splitn(2, |byte| *byte == b'=');
-        let name = parts.next().unwrap_or_default().trim_ascii_end();
+    fn name(self) -> &'r [u8] {
+        self.0.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii_end()
+    }
+
+    fn value_of(self, wanted: &str) -> Option<&'r [u8]> {
+        let value = self.0.splitn(2, |byte| *byte == b'=').nth(1).unwrap_or_default();
         // Names are compared with case (RFC 6265 section 5.3).
-        (name == wanted.as_str().as_bytes()).then(|| parts.next().unwrap_or_default().trim_ascii_start())
+        (self.name() == wanted.as_bytes()).then(|| value.trim_ascii_start())
     }
 }
 
@@ -106,13 +141,12 @@ pub enum CookieChange {
     Replaced(Vec<u8>),
 }
 
-/// Takes the session cookie out, however often it is there, and leaves the others.
+/// Takes the cookies of ours out, however often they are there, and leaves the others.
 #[must_use]
-pub fn without_session(received: &Received, session: Option<&CookieName>) -> CookieChange {
-    let Some(name) = session else { return CookieChange::Kept };
-    let all: Vec<Pair<'_>> = received.cookie.iter().flat_map(|header| pairs(header)).collect();
-    let others: Vec<&[u8]> =
-        all.iter().filter(|pair| pair.value_of(name).is_none()).map(|pair| pair.0).collect();
+pub fn without_own_cookies(received: &Received) -> CookieChange {
+    let all: Vec<Pair<'_>> = cookies(received).collect();
+    let is_own = |pair: &&Pair<'_>| pair.name().starts_with(OWN_COOKIES.as_bytes());
+    let others: Vec<&[u8]> = all.iter().filter(|pair| !is_own(pair)).map(|pair| pair.0).collect();
     match (others.len() == all.len(), others.is_empty()) {
         (true, _) => CookieChange::Kept,
         (false, true) => CookieChange::Removed,

@@ -1,5 +1,7 @@
 //! What is changed in a request before it is sent on.
 
+use countersign_contract::route::{Class, Mode, Route};
+
 use crate::settings::BackendName;
 
 /// The changes to a request on its way to HAProxy. Target, method and body are never among them:
@@ -23,4 +25,37 @@ pub enum Caching {
     Pass,
     /// As the answer's own headers allow.
     Allowed,
+}
+
+/// What a route means for the request that is sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handling {
+    /// The route's class.
+    pub class: Class,
+    /// What becomes of a bearer token.
+    pub credentials: Credentials,
+}
+
+/// What becomes of a bearer token. Our own cookies always end here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// It ends here: the assertion says who is asking.
+    Removed,
+    /// The application goes on reading it, until the route is enforced.
+    Kept,
+}
+
+impl Handling {
+    /// What is done where no route is known.
+    pub const STRICTEST: Self = Self { class: Class::Private, credentials: Credentials::Removed };
+
+    /// What a route means.
+    #[must_use]
+    pub const fn of(route: &Route) -> Self {
+        let credentials = match (route.class, route.mode) {
+            (Class::Private, Mode::Off | Mode::Observe) => Credentials::Kept,
+            (Class::Public, _) | (_, Mode::Enforce) => Credentials::Removed,
+        };
+        Self { class: route.class, credentials }
+    }
 }

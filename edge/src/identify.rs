@@ -1,28 +1,55 @@
 //! Who is asking, and whether the route takes that for an answer.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use countersign_contract::client_key::ClientKey;
-use countersign_contract::name::{GroupName, SessionId, Subject};
+use countersign_contract::name::{GroupName, KeyId, SessionId, Subject};
 use countersign_contract::route::{Identity as Asked, Route};
 use countersign_contract::time::UnixSeconds;
 
-use crate::credential::{self, CredentialFault};
-use crate::platform::{CacheEntry, FetchFault, Platform, Received};
+use crate::credential::{self, CredentialFault, Shown};
+use crate::platform::{Platform, Received};
+use crate::provider;
 use crate::refusal::Refusal;
+use crate::sealed::SessionKeys;
+use crate::session::{Session, SessionFault};
 use crate::settings::{Issuer, Settings};
-use crate::token::{self, KeySet, LONGEST_KEY_SET, NoKey, TokenFault, VerifiedToken, VerifyingKey, Wanted};
+use crate::token::{self, Expected, VerifiedToken, Wanted};
 
-/// Somebody, as a verified token says.
+/// Somebody, as a verified token or a session of ours says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Who.
     pub subject: Subject,
-    /// The log-in, where the token says. It goes no further than this tier.
+    /// The log-in, where it is known.
     pub session: Option<SessionId>,
-    /// Their groups, those that the policy names.
+    /// Their groups, those that the policy names and the issuer may speak of.
     pub groups: Vec<GroupName>,
+    /// What it was told by.
+    pub by: Proof,
+}
+
+/// What somebody was known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A bearer token, under this key of its issuer's.
+    Bearer(Option<String>),
+    /// A session cookie.
+    Session {
+        /// Under this key.
+        key: KeyId,
+        /// Whether it is time to ask the issuer again.
+        renewal: Renewal,
+    },
+}
+
+/// Whether a session is to be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Not yet.
+    NotYet,
+    /// With the next page that is opened.
+    Due,
 }
 
 /// What became of the question who is asking.
@@ -42,33 +69,73 @@ pub fn identify(
     platform: &impl Platform,
     received: &Received,
     settings: &Settings,
-    groups: &BTreeSet<GroupName>,
+    host: &str,
+    named: &BTreeSet<GroupName>,
     now: UnixSeconds,
 ) -> Identified {
-    let token = match credential::presented(received, settings.session_cookie.as_ref()) {
-        Ok(Some(token)) => token,
-        Ok(None) => return Identified::Nobody,
-        Err(fault) => return Identified::Unproven(fault),
+    let found = match credential::shown(received) {
+        Ok(Shown::Nothing) => return Identified::Nobody,
+        Ok(Shown::Bearer(token)) => by_token(platform, token, settings, named, now),
+        Ok(Shown::Session(cookie)) => {
+            by_session(platform, cookie, settings, host, named, now).map_err(CredentialFault::from)
+        }
+        Err(fault) => Err(fault),
     };
-    let find = |issuer: &Issuer, wanted: Wanted<'_>| find_key(platform, issuer, wanted);
-    match token::verify(token, &settings.issuers, now, settings.clock_skew_seconds, find) {
-        Ok(token) => Identified::Somebody(Identity::of(&token, groups)),
-        Err(fault) => Identified::Unproven(fault.into()),
-    }
+    found.map_or_else(Identified::Unproven, Identified::Somebody)
+}
+
+fn by_token(
+    platform: &impl Platform,
+    token: &[u8],
+    settings: &Settings,
+    named: &BTreeSet<GroupName>,
+    now: UnixSeconds,
+) -> Result<Identity, CredentialFault> {
+    let expected = Expected { issuers: &settings.issuers, now, skew_seconds: settings.clock_skew_seconds };
+    let find = |issuer: &Issuer, wanted: Wanted<'_>| provider::find_key(platform, issuer, wanted);
+    let token = token::verify(token, &expected, find)?;
+    Ok(Identity {
+        subject: token.subject().clone(),
+        session: token.session().cloned(),
+        groups: groups_of(&token, settings, named),
+        by: Proof::Bearer(token.key().map(str::to_owned)),
+    })
+}
+
+fn by_session(
+    platform: &impl Platform,
+    cookie: &[u8],
+    settings: &Settings,
+    host: &str,
+    named: &BTreeSet<GroupName>,
+    now: UnixSeconds,
+) -> Result<Identity, SessionFault> {
+    let keys = SessionKeys::load(platform, settings.session_key.as_ref())?;
+    let (session, key) = Session::open(cookie, &keys, settings, host, now)?;
+    let renewal = if session.wants_renewal(now) { Renewal::Due } else { Renewal::NotYet };
+    Ok(Identity {
+        groups: session.groups.iter().filter(|group| named.contains(*group)).cloned().collect(),
+        subject: session.sub,
+        session: session.sid,
+        by: Proof::Session { key, renewal },
+    })
+}
+
+/// The groups of a token that travel: those that the policy names, of those that its issuer may speak of.
+#[must_use]
+pub fn groups_of(token: &VerifiedToken, settings: &Settings, named: &BTreeSet<GroupName>) -> Vec<GroupName> {
+    let Some(issuer) = settings.issuer(token.issuer()) else { return Vec::new() };
+    // By way of a set: a group that is listed twice travels once.
+    let theirs: BTreeSet<&GroupName> = token
+        .groups()
+        .iter()
+        .filter_map(|group| named.get(group.as_str()))
+        .filter(|group| issuer.may_speak_of(group))
+        .collect();
+    theirs.into_iter().cloned().collect()
 }
 
 impl Identity {
-    fn of(token: &VerifiedToken, named: &BTreeSet<GroupName>) -> Self {
-        // By way of a set: a group that is listed twice travels once.
-        let theirs: BTreeSet<&GroupName> =
-            token.groups().iter().filter_map(|group| named.get(group.as_str())).collect();
-        Self {
-            subject: token.subject().clone(),
-            session: token.session().cloned(),
-            groups: theirs.into_iter().cloned().collect(),
-        }
-    }
-
     /// The keys that the list may have them under, beside their address.
     pub fn client_keys(&self) -> impl Iterator<Item = ClientKey> {
         let session = self.session.clone().map(ClientKey::Session);
@@ -86,62 +153,12 @@ impl Identity {
 pub fn judge(route: &Route, identified: &Identified) -> Result<(), Refusal> {
     match (identified, route.identity) {
         (Identified::Somebody(_), _) | (Identified::Nobody, Asked::Optional) => Ok(()),
-        (Identified::Unproven(CredentialFault::Token(_)), Asked::Optional) => Ok(()),
+        (Identified::Unproven(CredentialFault::Token(_) | CredentialFault::Session(_)), Asked::Optional) => {
+            Ok(())
+        }
         (Identified::Nobody, Asked::Required) => Err(Refusal::IdentityRequired { route: route.name.clone() }),
         (Identified::Unproven(fault), Asked::Required | Asked::Optional) => {
             Err(Refusal::Credential(fault.clone()))
         }
     }
-}
-
-/// The key that a token asks for, of its issuer's alone: from the cache, and where it isn't there
-/// from a set that is fetched anew, at most once in the issuer's cool-down.
-fn find_key(
-    platform: &impl Platform,
-    issuer: &Issuer,
-    wanted: Wanted<'_>,
-) -> Result<VerifyingKey, TokenFault> {
-    let entry = CacheEntry {
-        key: format!("countersign-jwks-1 {} {}", issuer.issuer, issuer.jwks_uri),
-        max_age: Duration::from_secs(issuer.jwks_max_age_seconds),
-        stale: Duration::from_secs(issuer.jwks_stale_seconds),
-    };
-    let fetch = || fetch_keys(platform, issuer);
-    let unavailable =
-        |fault: FetchFault| TokenFault::KeysUnavailable { issuer: issuer.issuer.clone(), fault };
-    let unusable = |fault: token::KeySetFault| unavailable(FetchFault::Unusable(fault.to_string()));
-
-    let cached = platform.cached(&entry, &fetch).map_err(unavailable)?;
-    let found = KeySet::parse(&cached).map_err(unusable)?.find(wanted).cloned();
-    let found = match found {
-        Err(NoKey::Unknown) => {
-            let cool_down = Duration::from_secs(issuer.refetch_cooldown_seconds);
-            match platform.cached_anew(&entry, cool_down, &fetch) {
-                Ok(newer) => KeySet::parse(&newer).map_err(unusable)?.find(wanted).cloned(),
-                // The known keys are still good; this one just isn't among them.
-                Err(_) => Err(NoKey::Unknown),
-            }
-        }
-        found => found,
-    };
-    let id = || wanted.id.unwrap_or("without an id").chars().take(64).collect::<String>();
-    found.map_err(|none| match none {
-        NoKey::Unknown => TokenFault::UnknownKey(id()),
-        NoKey::OtherAlgorithm => TokenFault::AlgorithmMismatch { kid: id(), said: wanted.algorithm.as_str() },
-        NoKey::Ambiguous => TokenFault::KeyIdMissing,
-    })
-}
-
-/// Fetches an issuer's keys. Only a set that holds a usable key gets into the cache, so that an
-/// error page never replaces good keys.
-fn fetch_keys(platform: &impl Platform, issuer: &Issuer) -> Result<Vec<u8>, FetchFault> {
-    let fetched = platform.fetch(&issuer.jwks_backend, &issuer.jwks_uri, LONGEST_KEY_SET)?;
-    if fetched.status != 200 {
-        return Err(FetchFault::Status(fetched.status));
-    }
-    if fetched.body.len() > LONGEST_KEY_SET {
-        return Err(FetchFault::TooLong(LONGEST_KEY_SET));
-    }
-    KeySet::parse(&fetched.body).map_err(|fault| FetchFault::Unusable(fault.to_string()))?;
-    Ok(fetched.body)
 }

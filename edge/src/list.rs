@@ -41,6 +41,8 @@ pub struct Standing {
     pub mode: ListMode,
     /// The generation of the list that was looked at.
     pub generation: Option<u64>,
+    /// The key that the list is made with.
+    pub key: Option<KeyId>,
     /// Why the list, or a part of it, could not be read: the first fault.
     pub fault: Option<ListFault>,
     /// How long looking it all up took; nothing where nothing was.
@@ -142,6 +144,7 @@ impl<'p, P: Platform> List<'p, P> {
         let meta = Meta::parse(&self.item(META_ITEM)?)?;
         self.standing.generation = Some(meta.generation);
         self.standing.mode = meta.mode;
+        self.standing.key = Some(meta.key.clone());
         let secret = self.platform.secret(LIST_KEY)?.ok_or(ListFault::KeyMissing)?;
         let keys = ListKeys::parse(std::str::from_utf8(&secret).map_err(|_| MacKeysFault::Bytes)?)?;
         let key = keys.get(&meta.key).ok_or_else(|| ListFault::KeyUnknown(meta.key.clone()))?;

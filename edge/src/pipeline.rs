@@ -1,27 +1,28 @@
 //! The life of a request at the edge.
 
-use countersign_contract::assertion::{Claims, VERSION};
-use countersign_contract::binding::RequestBinding;
+use countersign_contract::assertion::Claims;
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::decision_id::DecisionId;
-use countersign_contract::header;
 use countersign_contract::list::ListMode;
 use countersign_contract::route::{Class, Mode, Route};
 use countersign_contract::time::UnixSeconds;
 
-use crate::answer::{self, Answer, OriginChanges, RefusalAnswer};
-use crate::credential::{self, CookieChange};
-use crate::forward::{Caching, Forward};
+use crate::answer::{self, Answer, OriginChanges, OwnAnswer};
+use crate::forward::Handling;
 use crate::identify::{self, Identified};
 use crate::list::{List, Standing};
+use crate::login::{self, Desk, Done, OwnPath};
 use crate::platform::{OriginHead, Platform, Received};
 use crate::policy::Policy;
+use crate::receipt;
 use crate::record::{Journal, Passage};
 use crate::refusal::Refusal;
 use crate::scrub::{self, Canonical};
+use crate::send::Outgoing;
 use crate::settings::Settings;
 use crate::shielding;
-use crate::signing::SigningKey;
+use crate::signing::SigningKeys;
+use crate::vouch::{Vouching, Whom};
 
 /// Answers one request: lets it on to HAProxy under an assertion, or refuses it. Writes one record
 /// either way.
@@ -33,30 +34,46 @@ pub fn handle(platform: &impl Platform, received: &Received) -> Answer {
 /// [`handle`] under a decision id that the caller has drawn; `None` where there was no randomness.
 pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<DecisionId>) -> Answer {
     let mut journal = Journal::begin(id.unwrap_or(DecisionId::from_random([0; 16])), received);
-    let outcome = match id {
+    let ending = match id {
         Some(_) => pass(platform, received, &mut journal),
         None => Err(Refusal::RandomUnavailable),
     };
-    let (answer, outcome) = match outcome {
-        Ok((passage, origin)) => {
+    let (answer, outcome, status) = match ending {
+        Ok(Ending::Forwarded(passage, origin)) => {
             journal.origin_status(origin.status);
+            receipt::note(platform, &origin, &mut journal);
             if let Some(theirs) = answer::origin_decision(&origin) {
                 journal.detail(format!("the origin found no valid assertion and decided as `{theirs}`"));
             }
-            (Answer::FromOrigin(OriginChanges::of(&origin, journal.id())), Ok(passage))
+            (Answer::FromOrigin(OriginChanges::of(&origin, journal.id())), Ok(passage), None)
         }
-        Err(refusal) => (Answer::Refused(RefusalAnswer::of(&refusal, journal.id())), Err(refusal)),
+        Ok(Ending::Answered(outcome, answer)) => {
+            let status = answer.status;
+            (Answer::Own(answer), outcome, Some(status))
+        }
+        Err(refusal) => {
+            let answer = OwnAnswer::refusal(&refusal, journal.id());
+            let status = answer.status;
+            (Answer::Own(answer), Err(refusal), Some(status))
+        }
     };
-    platform.log(&journal.line(platform.now(), platform.elapsed(), &outcome));
-    answer
+    platform.log(&journal.line(platform.now(), platform.elapsed(), &outcome, status));
+    match answer {
+        Answer::Own(answer) => Answer::Own(answer.with_decision(journal.id())),
+        from_origin => from_origin,
+    }
+}
+
+/// How a request ended that was not simply refused.
+enum Ending {
+    /// The origin has answered.
+    Forwarded(Passage, OriginHead),
+    /// We have, otherwise than by problem details.
+    Answered(Result<Passage, Refusal>, OwnAnswer),
 }
 
 /// The steps in their order; the first refusal ends them.
-fn pass(
-    platform: &impl Platform,
-    received: &Received,
-    journal: &mut Journal,
-) -> Result<(Passage, OriginHead), Refusal> {
+fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) -> Result<Ending, Refusal> {
     let now = platform.now().seconds();
 
     // Scrub: one reading of the request, or none.
@@ -65,19 +82,19 @@ fn pass(
     let request = read(received)?;
     journal.request(&request);
     let settings = settings?;
-    let key = SigningKey::load(platform)?;
+    let keys = SigningKeys::load(platform)?;
     let client = received.client.ok_or(Refusal::ClientUnknown)?.to_canonical();
+    let outgoing = Outgoing { platform, received, request: &request, settings: &settings };
 
     // Another of our own locations has done all that follows.
-    if let Some(earlier) = shielding::earlier_hop(received, &request, &settings, &key, now) {
+    if let Some((earlier, origin)) = shielding::earlier_hop(received, &request, &settings, &keys, now) {
         let claims = earlier.claims();
         journal.continues(claims.txn);
         journal.key(earlier.key());
         note_identity(journal, claims);
         let handling = shielded(platform, &request, journal);
-        let assertion = received.assertion.first().cloned().unwrap_or_default();
-        let forward = forward(received, &request, &settings, handling, assertion);
-        return Ok((Passage::ShieldingHop, send(platform, &forward)?));
+        let answered = outgoing.pass_through(handling, origin)?;
+        return Ok(Ending::Forwarded(Passage::ShieldingHop, answered));
     }
 
     // List: offenders cost nothing more than this.
@@ -86,20 +103,43 @@ fn pass(
     journal.list(list.standing());
     turn_away(list.standing(), now, journal)?;
 
-    // Route: one policy, read by both tiers.
+    // Route: one policy, read by both tiers. Our own paths are nobody else's.
+    let own_path = OwnPath::of(&request)?;
     let policy = Policy::load(platform)?;
     journal.policy(&policy.digest);
+    let signer = keys.signer(settings.assertion_key.as_ref())?;
+    let mut vouching = Vouching {
+        settings: &settings,
+        request: &request,
+        signer: &signer,
+        policy: &policy.digest,
+        list_generation: list.standing().generation,
+        client,
+        service_version: platform.service_version(),
+        now,
+    };
+    let desk = Desk::of(platform, received, &settings, request.authority.as_str(), now);
+    match (own_path, &desk) {
+        (None, _) => {}
+        (Some(_), None) => return Err(Refusal::LoginUnconfigured),
+        (Some(OwnPath::BackchannelLogout), Some(desk)) => {
+            return end_log_in(desk, &outgoing, &vouching, journal);
+        }
+        (Some(path), Some(desk)) => return Ok(at_desk(desk, path, &request, &policy, journal)),
+    }
     let route = policy.route(&request)?;
     journal.route(route);
 
     // Identify: nothing personal on a public route, unless the list asks for it.
     let must_sign_in = list.standing().wants_identity();
     let identified = if route.class == Class::Private || must_sign_in {
-        identify::identify(platform, received, &settings, &policy.groups, now)
+        let host = request.authority.as_str();
+        identify::identify(platform, received, &settings, host, &policy.groups, now)
     } else {
         Identified::Nobody
     };
     if let Identified::Somebody(who) = &identified {
+        journal.proof(&who.by);
         who.client_keys().for_each(|key| list.look_up(&key));
         journal.list(list.standing());
         turn_away(list.standing(), now, journal).inspect_err(|_| {
@@ -109,50 +149,92 @@ fn pass(
         })?;
     } else if must_sign_in {
         note_unproven(journal, &identified);
-        refuse(Refusal::ListedRequireIdentity, list.standing().mode, journal)?;
+        if let Err(refusal) = refuse(Refusal::ListedRequireIdentity, list.standing().mode, journal) {
+            return sign_in_instead(desk.as_ref(), refusal, &request);
+        }
     }
-    // It was for the list alone, and the origin has the same list.
-    let known = route.class == Class::Public && matches!(identified, Identified::Somebody(_));
-    let identified = match route.class {
-        Class::Private => identified,
-        Class::Public => Identified::Nobody,
-    };
-    judge(route, &identified, journal)?;
-    let identity = match identified {
-        Identified::Somebody(identity) => Some(identity),
-        Identified::Nobody | Identified::Unproven(_) => None,
-    };
+    // Nothing about a person decides on a public route.
+    let judged = if route.class == Class::Private { &identified } else { &Identified::Nobody };
+    if let Err(refusal) = judge(route, judged, journal) {
+        return sign_in_instead(desk.as_ref(), refusal, &request);
+    }
+    if let (Mode::Enforce, Class::Private, Some(desk)) = (route.mode, route.class, &desk)
+        && let Some(answer) = desk.renewal(&identified, &request)?
+    {
+        return Ok(Ending::Answered(Ok(Passage::Renewal), answer));
+    }
 
-    // Forward, with our word for it.
-    let (subject, groups) = identity.map(|who| (who.subject, who.groups)).unzip();
-    let claims = Claims {
-        v: VERSION,
-        iss: settings.service.clone(),
-        aud: settings.audience.clone(),
-        iat: now,
-        exp: now.plus(settings.assertion_lifetime_seconds),
-        txn: journal.id(),
-        req: RequestBinding::of(request.method, &request.authority, &request.target),
-        ip: client,
-        sub: subject,
-        groups: groups.unwrap_or_default(),
-        sid: None,
-        known,
-        ends: None,
-        env: settings.environment.clone(),
-        sv: platform.service_version(),
-        pol: Some(policy.digest.clone()),
-        rep: list.standing().generation,
+    // Forward, with our word for it: another one for each attempt.
+    let whom = match (identified, route.class) {
+        (Identified::Somebody(who), Class::Private) => Whom::Somebody(who),
+        // It was for the list alone, and the origin has the same list.
+        (Identified::Somebody(_), Class::Public) => Whom::Known,
+        (Identified::Nobody | Identified::Unproven(_), _) => Whom::Nobody,
     };
-    let assertion = vouch(&key, claims, route, journal)?;
-    journal.key(key.signer().id());
-    let forward = forward(received, &request, &settings, Handling::of(route), assertion.into_bytes());
+    vouching.list_generation = list.standing().generation;
+    let answered = outgoing.send(Handling::of(route), journal, |origin, journal| {
+        vouching.vouch(&whom, origin, route, journal)
+    })?;
     let passage = match route.mode {
         _ if journal.would_have_refused() => Passage::Observed,
         Mode::Off => Passage::NotJudged,
         Mode::Observe | Mode::Enforce => Passage::Forwarded,
     };
-    Ok((passage, send(platform, &forward)?))
+    Ok(Ending::Forwarded(passage, answered))
+}
+
+/// Answers somebody who signs in or out; what doesn't work out is said in a page.
+fn at_desk<P: Platform>(
+    desk: &Desk<'_, P>,
+    path: OwnPath,
+    request: &Canonical<'_>,
+    policy: &Policy,
+    journal: &mut Journal,
+) -> Ending {
+    let query = request.target.as_str().split_once('?').map_or("", |(_, query)| query);
+    match desk.answer(path, query, &policy.groups) {
+        Ok(Done { passage, answer, who }) => {
+            if let Some(who) = &who {
+                journal.identity(who, &[]);
+            }
+            Ending::Answered(Ok(passage), answer)
+        }
+        Err(refusal) => {
+            let page = OwnAnswer::page(&refusal, journal.id());
+            Ending::Answered(Err(refusal), page)
+        }
+    }
+}
+
+/// Tells the origin of a log-in that is over; the issuer learns whether it knows.
+fn end_log_in<P: Platform>(
+    desk: &Desk<'_, P>,
+    outgoing: &Outgoing<'_, P>,
+    vouching: &Vouching<'_>,
+    journal: &mut Journal,
+) -> Result<Ending, Refusal> {
+    let whom = Whom::Ended(login::read_ended(desk)?);
+    let answered = outgoing
+        .send(Handling::STRICTEST, journal, |origin, journal| vouching.sign(&whom, origin, journal))?;
+    journal.origin_status(answered.status);
+    receipt::note(outgoing.platform, &answered, journal);
+    match answered.status {
+        204 => Ok(Ending::Answered(Ok(Passage::LogInEnded), login::ended())),
+        status => Err(Refusal::LogoutUntold(status)),
+    }
+}
+
+/// A browser that opens a page is sent to sign in, where that would help; everybody else is refused.
+fn sign_in_instead<P: Platform>(
+    desk: Option<&Desk<'_, P>>,
+    refusal: Refusal,
+    request: &Canonical<'_>,
+) -> Result<Ending, Refusal> {
+    let Some(desk) = desk else { return Err(refusal) };
+    match desk.instead_of(&refusal, request)? {
+        Some(answer) => Ok(Ending::Answered(Err(refusal), answer)),
+        None => Err(refusal),
+    }
 }
 
 /// Reads the request's head, and refuses what no route can open.
@@ -196,28 +278,6 @@ fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Resul
     Ok(())
 }
 
-/// Signs what is vouched for. Where nothing is enforced, somebody who doesn't fit into an assertion
-/// becomes nobody: never a part of their groups.
-fn vouch(key: &SigningKey, claims: Claims, route: &Route, journal: &mut Journal) -> Result<String, Refusal> {
-    let refusal = match key.signer().mint(&claims) {
-        Ok(assertion) => {
-            note_identity(journal, &claims);
-            return Ok(assertion);
-        }
-        Err(fault) => Refusal::from(fault),
-    };
-    match route.mode {
-        Mode::Enforce => {
-            note_identity(journal, &claims);
-            return Err(refusal);
-        }
-        Mode::Observe => journal.would(refusal),
-        Mode::Off => journal.detail(format!("nobody is vouched for: {refusal}")),
-    }
-    let nobody = Claims { sub: None, groups: Vec::new(), ..claims };
-    Ok(key.signer().mint(&nobody)?)
-}
-
 fn note_identity(journal: &mut Journal, claims: &Claims) {
     if let Some(subject) = &claims.sub {
         journal.identity(subject, &claims.groups);
@@ -231,35 +291,6 @@ fn note_unproven(journal: &mut Journal, identified: &Identified) {
     }
 }
 
-/// What a route means for the request that is sent on.
-#[derive(Clone, Copy)]
-struct Handling {
-    class: Class,
-    credentials: Credentials,
-}
-
-/// What becomes of the session cookie and the bearer token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Credentials {
-    /// They end here: the assertion says who is asking.
-    Removed,
-    /// The application goes on reading them, until the route is enforced.
-    Kept,
-}
-
-impl Handling {
-    /// What is done where no route is known.
-    const STRICTEST: Self = Self { class: Class::Private, credentials: Credentials::Removed };
-
-    const fn of(route: &Route) -> Self {
-        let credentials = match (route.class, route.mode) {
-            (Class::Private, Mode::Off | Mode::Observe) => Credentials::Kept,
-            (Class::Public, _) | (_, Mode::Enforce) => Credentials::Removed,
-        };
-        Self { class: route.class, credentials }
-    }
-}
-
 /// How a request is handled that comes from an earlier hop: nothing is judged here any more.
 fn shielded(platform: &impl Platform, request: &Canonical<'_>, journal: &mut Journal) -> Handling {
     let Ok(policy) = Policy::load(platform) else { return Handling::STRICTEST };
@@ -267,43 +298,4 @@ fn shielded(platform: &impl Platform, request: &Canonical<'_>, journal: &mut Jou
     let Ok(route) = policy.route(request) else { return Handling::STRICTEST };
     journal.route(route);
     Handling::of(route)
-}
-
-/// What goes to HAProxy: the request as sent, without what only we may say and without what proves
-/// who is asking, under exactly one assertion.
-fn forward(
-    received: &Received,
-    request: &Canonical<'_>,
-    settings: &Settings,
-    handling: Handling,
-    assertion: Vec<u8>,
-) -> Forward {
-    let mut remove: Vec<String> =
-        received.header_names.iter().filter(|name| scrub::is_dropped(name)).cloned().collect();
-    let mut set = vec![(header::ASSERTION, assertion)];
-    if received.host.is_empty() {
-        // HTTP/1.1 towards HAProxy wants one, and it has to be the one that is bound.
-        set.push(("host", request.host.to_vec()));
-    }
-    let Handling { class, credentials } = handling;
-    if class == Class::Public {
-        remove.extend(["authorization".to_owned(), "cookie".to_owned()]);
-    } else if credentials == Credentials::Removed {
-        if credential::has_bearer(received) {
-            remove.push("authorization".to_owned());
-        }
-        match credential::without_session(received, settings.session_cookie.as_ref()) {
-            CookieChange::Removed => remove.push("cookie".to_owned()),
-            CookieChange::Replaced(others) => set.push(("cookie", others)),
-            CookieChange::Kept => {}
-        }
-    }
-    let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
-    let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
-    Forward { backend: settings.backend.clone(), remove, set, caching }
-}
-
-fn send(platform: &impl Platform, forward: &Forward) -> Result<OriginHead, Refusal> {
-    let origin = platform.send(forward)?;
-    if (200..600).contains(&origin.status) { Ok(origin) } else { Err(Refusal::OriginStatus(origin.status)) }
 }

@@ -7,15 +7,20 @@ use countersign_contract::time::UnixMillis;
 use thiserror::Error;
 
 use crate::forward::Forward;
-use crate::settings::{BackendName, KeySetUrl};
+use crate::settings::{BackendName, HttpUrl};
 
 /// The log endpoint of the records.
 pub const LOG_ENDPOINT: &str = "countersign";
-/// The secret with the private key that assertions are signed with, a JWK.
+/// The secret with the private keys that assertions are signed with: a JWK, or a JWK Set.
 pub const ASSERTION_KEY: &str = "assertion-key";
 /// The secret with the keys of the list's fingerprints: `ID:KEY`, one or more with white space between them.
 /// `_meta` of the list names the one that is in use.
 pub const LIST_KEY: &str = "list-key";
+
+/// The secret with the keys of sessions: `ID:KEY`, one or more with white space between them.
+pub const SESSION_KEY: &str = "session-key";
+/// The secret with the keys of the origin's receipts, as those of sessions. Without it none is read.
+pub const RECEIPT_KEY: &str = "receipt-key";
 
 /// The stores of items that the edge reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +121,14 @@ pub struct Received {
     pub assertion: Vec<Vec<u8>>,
     /// Each `Upgrade`.
     pub upgrade: Vec<Vec<u8>>,
+    /// Each `Accept`.
+    pub accept: Vec<Vec<u8>>,
+    /// Each `Content-Length`.
+    pub content_length: Vec<Vec<u8>>,
+    /// Each `Sec-Fetch-Mode`, what a browser says of what it does (Fetch Metadata).
+    pub fetch_mode: Vec<Vec<u8>>,
+    /// Each `Sec-Fetch-Site`, whose page had the browser do it.
+    pub fetch_site: Vec<Vec<u8>>,
     /// What could not be read since it is longer than the platform's limits.
     pub too_large: Option<String>,
 }
@@ -129,6 +142,46 @@ pub struct OriginHead {
     pub header_names: Vec<String>,
     /// Each `Countersign-Decision`.
     pub decisions: Vec<Vec<u8>>,
+    /// Each `Countersign-Receipt`.
+    pub receipts: Vec<Vec<u8>>,
+}
+
+/// Whether a request may have to be sent once more, elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// This is the last; its body goes along.
+    Last,
+    /// Another one may follow; the request has no body.
+    MoreMayFollow,
+}
+
+/// A request of our own to an issuer. Redirects are not followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetch<'a> {
+    /// The backend.
+    pub backend: &'a BackendName,
+    /// What is asked for.
+    pub url: &'a HttpUrl,
+    /// A form that is sent by POST, else it is a GET.
+    pub form: Option<&'a Form>,
+    /// The longest answer that is read, in bytes.
+    pub most: usize,
+}
+
+/// A form (`application/x-www-form-urlencoded`) and who sends it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Form {
+    /// `Authorization`.
+    pub authorization: Option<String>,
+    /// The body.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It holds a secret and a code.
+        f.write_str("Form(..)")
+    }
 }
 
 /// An answer of a backend, read whole.
@@ -187,17 +240,23 @@ pub trait Platform {
     /// reason to refuse.
     fn log(&self, line: &str);
 
+    /// The request's body, read whole; it still goes along when the request is sent on.
+    ///
+    /// # Errors
+    /// [`FetchFault::TooLong`] above `most` bytes, [`FetchFault::Unreachable`] where it breaks off.
+    fn body(&self, most: usize) -> Result<Vec<u8>, FetchFault>;
+
     /// Sends the request on, changed as `forward` says, and keeps the answer's body for delivery.
     ///
     /// # Errors
     /// [`SendFault`] if no answer came.
-    fn send(&self, forward: &Forward) -> Result<OriginHead, SendFault>;
+    fn send(&self, forward: &Forward, attempt: Attempt) -> Result<OriginHead, SendFault>;
 
-    /// Fetches a document, following no redirect.
+    /// Asks an issuer for something, following no redirect.
     ///
     /// # Errors
     /// [`FetchFault::Unreachable`] without an answer, [`FetchFault::TooLong`] above `most` bytes.
-    fn fetch(&self, backend: &BackendName, url: &KeySetUrl, most: usize) -> Result<Fetched, FetchFault>;
+    fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchFault>;
 
     /// The content of a cache entry, made by `make` if it isn't there. Of many requests at once
     /// one makes it and the others wait. A stale entry is made anew by one request; where that

@@ -7,10 +7,12 @@ use std::time::Duration;
 use countersign_contract::decision_id::DecisionId;
 use countersign_contract::name::{GroupName, KeyId, Subject};
 use countersign_contract::policy::PolicyDigest;
+use countersign_contract::receipt::Receipt;
 use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict, WouldBe};
 use countersign_contract::route::{Class, Mode, Route};
 use countersign_contract::time::UnixMillis;
 
+use crate::identify::Proof;
 use crate::list::Standing;
 use crate::platform::Received;
 use crate::refusal::Refusal;
@@ -28,6 +30,16 @@ pub enum Passage {
     NotJudged,
     /// An earlier hop has judged it.
     ShieldingHop,
+    /// Somebody is on the way to the issuer.
+    LoginStarted,
+    /// Somebody has come back from the issuer, signed in.
+    SignedIn,
+    /// A session is due for renewal: a silent visit to the issuer.
+    Renewal,
+    /// Somebody has signed out.
+    SignedOut,
+    /// The issuer has told that a log-in is over, and the origin knows.
+    LogInEnded,
 }
 
 impl Passage {
@@ -39,6 +51,11 @@ impl Passage {
             Self::Observed => "observed",
             Self::NotJudged => "not-judged",
             Self::ShieldingHop => "shielding-hop",
+            Self::LoginStarted => "login-started",
+            Self::SignedIn => "signed-in",
+            Self::Renewal => "session-renewal",
+            Self::SignedOut => "signed-out",
+            Self::LogInEnded => "log-in-ended",
         }
     }
 }
@@ -57,6 +74,8 @@ pub struct Journal {
     list: Standing,
     route: Option<(String, Mode, Class, String)>,
     identity: Option<(Subject, Vec<GroupName>)>,
+    proof: Option<Proof>,
+    receipt: Option<Result<Receipt, String>>,
     would: Option<Refusal>,
     detail: Option<String>,
     origin_status: Option<u16>,
@@ -78,6 +97,8 @@ impl Journal {
             list: Standing::default(),
             route: None,
             identity: None,
+            proof: None,
+            receipt: None,
             would: None,
             detail: None,
             origin_status: None,
@@ -131,6 +152,16 @@ impl Journal {
         self.identity = Some((subject.clone(), groups.to_owned()));
     }
 
+    /// Notes what they were known by.
+    pub fn proof(&mut self, proof: &Proof) {
+        self.proof = Some(proof.clone());
+    }
+
+    /// Notes what the origin's receipt says, or why it says nothing.
+    pub fn receipt(&mut self, receipt: Result<Receipt, String>) {
+        self.receipt = Some(receipt);
+    }
+
     /// Notes what a list or a route that only observes would have done. The first refusal would have ended
     /// the request, so it stays.
     pub fn would(&mut self, refusal: Refusal) {
@@ -145,7 +176,10 @@ impl Journal {
 
     /// Notes something for people.
     pub fn detail(&mut self, detail: String) {
-        self.detail = Some(detail);
+        self.detail = Some(match self.detail.take() {
+            Some(before) => format!("{before}; {detail}"),
+            None => detail,
+        });
     }
 
     /// Notes the status of the origin's answer.
@@ -155,19 +189,35 @@ impl Journal {
 
     /// The line of JSON.
     #[must_use]
-    pub fn line(&self, now: UnixMillis, took: Duration, outcome: &Result<Passage, Refusal>) -> String {
-        let record = self.record(now.rfc3339(), micros(took), outcome);
+    pub fn line(
+        &self,
+        now: UnixMillis,
+        took: Duration,
+        outcome: &Result<Passage, Refusal>,
+        answered: Option<u16>,
+    ) -> String {
+        let record = self.record(now.rfc3339(), micros(took), outcome, answered);
         // Strings and numbers only: there is nothing that JSON can't hold.
         serde_json::to_string(&record).unwrap_or_default()
     }
 
-    fn record(&self, time: String, took: u64, outcome: &Result<Passage, Refusal>) -> DecisionRecord<'_> {
-        let (verdict, status, reason, why) = match outcome {
-            Ok(passage) => (Verdict::Allow, None, passage.code(), None),
-            Err(refusal) => {
-                (Verdict::Deny, Some(refusal.status().code()), refusal.code(), Some(refusal.to_string()))
-            }
+    fn record(
+        &self,
+        time: String,
+        took: u64,
+        outcome: &Result<Passage, Refusal>,
+        status: Option<u16>,
+    ) -> DecisionRecord<'_> {
+        let (verdict, reason, why) = match outcome {
+            Ok(passage) => (Verdict::Allow, passage.code(), None),
+            Err(refusal) => (Verdict::Deny, refusal.code(), Some(refusal.to_string())),
         };
+        let (token_kid, session_kid) = match &self.proof {
+            Some(Proof::Bearer(key)) => (key.as_deref(), None),
+            Some(Proof::Session { key, .. }) => (None, Some(key.as_str())),
+            None => (None, None),
+        };
+        let receipt = self.receipt.as_ref().and_then(|receipt| receipt.as_ref().ok());
         let detail = match (&self.detail, why) {
             (Some(noted), Some(why)) => Some(Cow::Owned(format!("{why}; {noted}"))),
             (Some(noted), None) => Some(Cow::Borrowed(noted.as_str())),
@@ -201,10 +251,10 @@ impl Journal {
             subject: self.identity.as_ref().map(|(subject, _)| Cow::Borrowed(subject.as_str())),
             groups: Cow::Borrowed(self.identity.as_ref().map_or(&[], |(_, groups)| groups.as_slice())),
             kid: self.key.as_ref().map(|key| Cow::Owned(key.to_string())),
-            token_kid: None,
-            session_kid: None,
-            list_kid: None,
-            receipt_kid: None,
+            token_kid: token_kid.map(|key| key.chars().take(64).collect()),
+            session_kid: session_kid.map(Cow::Borrowed),
+            list_kid: self.list.key.as_ref().map(|key| Cow::Borrowed(key.as_str())),
+            receipt_kid: receipt.map(|receipt| Cow::Borrowed(receipt.key.as_str())),
             service: service.map(Cow::Owned),
             environment: environment.map(Cow::Owned),
             policy: self.policy.as_ref().map(|digest| Cow::Owned(digest.to_string())),
@@ -214,9 +264,12 @@ impl Journal {
             list_fault: self.list.fault.as_ref().map(|fault| Cow::Owned(fault.to_string())),
             list_micros: self.list.took.map(micros),
             origin_status: self.origin_status,
-            origin_verdict: None,
-            origin_reason: None,
-            receipt_fault: None,
+            origin_verdict: receipt.map(|receipt| receipt.verdict),
+            origin_reason: receipt.map(|receipt| Cow::Borrowed(receipt.reason.as_str())),
+            receipt_fault: match &self.receipt {
+                Some(Err(fault)) => Some(Cow::Borrowed(fault.as_str())),
+                Some(Ok(_)) | None => None,
+            },
             micros: took,
         }
     }

@@ -7,9 +7,11 @@ use thiserror::Error;
 
 use crate::credential::CredentialFault;
 use crate::list::KeyKind;
-use crate::platform::SendFault;
+use crate::platform::{FetchFault, SendFault};
 use crate::policy::PolicyFault;
 use crate::scrub::NotCanonical;
+use crate::sealed::SessionKeysFault;
+use crate::session::SessionFault;
 use crate::settings::SettingsFault;
 use crate::signing::SigningKeyFault;
 use crate::token::TokenFault;
@@ -80,6 +82,51 @@ pub enum Refusal {
     /// What was shown is not good.
     #[error(transparent)]
     Credential(#[from] CredentialFault),
+    /// One of our own paths that there isn't.
+    #[error("there is no such path below `/.countersign/`")]
+    OwnPathUnknown,
+    /// One of our own paths, by a method that it doesn't take.
+    #[error("the path takes {allow} alone")]
+    OwnPathMethod {
+        /// The methods that it takes.
+        allow: &'static str,
+    },
+    /// Nobody signs in to this host.
+    #[error("no login of the settings is for this host")]
+    LoginUnconfigured,
+    /// The issuer can't be asked.
+    #[error("the issuer can't be asked: {0}")]
+    LoginUnavailable(FetchFault),
+    /// The issuer sends somebody back whom we haven't sent there, or too long ago.
+    #[error("this browser has no such attempt to sign in: it took too long, or was finished already")]
+    LoginUnknown,
+    /// The issuer says no.
+    #[error("the issuer refuses the log-in: {0}")]
+    LoginRefused(String),
+    /// The issuer doesn't take the code.
+    #[error("the token endpoint refuses the code or the client: {0}")]
+    LoginCode(String),
+    /// The issuer's ID token isn't good.
+    #[error("the ID token: {0}")]
+    LoginToken(TokenFault),
+    /// The keys of sessions can't be read.
+    #[error(transparent)]
+    SessionKeysUnreadable(#[from] SessionKeysFault),
+    /// The client's secret can't be read.
+    #[error("{0}")]
+    ClientSecretUnreadable(String),
+    /// Another site's page wants somebody signed out.
+    #[error("another site's page asks to sign out")]
+    CrossSite,
+    /// No log-out token.
+    #[error("the log-out can't be read: {0}")]
+    LogoutMalformed(String),
+    /// A log-out token that isn't good.
+    #[error("the log-out token: {0}")]
+    LogoutToken(TokenFault),
+    /// The origin didn't take a log-out.
+    #[error("the origin answered {0} to a log-out, expected 204: see its record of this decision")]
+    LogoutUntold(u16),
     /// No assertion can say all that has to be said.
     #[error("{0}")]
     IdentityTooLarge(String),
@@ -106,6 +153,8 @@ pub enum Status {
     Unauthorized,
     /// 403.
     Forbidden,
+    /// 404.
+    NotFound,
     /// 405.
     MethodNotAllowed,
     /// 421.
@@ -128,6 +177,7 @@ impl Status {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
+            Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::MisdirectedRequest => 421,
             Self::TooManyRequests => 429,
@@ -144,6 +194,7 @@ impl Status {
             Self::BadRequest => "Bad Request",
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
+            Self::NotFound => "Not Found",
             Self::MethodNotAllowed => "Method Not Allowed",
             Self::MisdirectedRequest => "Misdirected Request",
             Self::TooManyRequests => "Too Many Requests",
@@ -175,6 +226,19 @@ impl Refusal {
             Self::PolicyUnreadable(_) => "policy-unreadable",
             Self::IdentityRequired { .. } => "identity-required",
             Self::Credential(fault) => fault.code(),
+            Self::OwnPathUnknown => "own-path-unknown",
+            Self::OwnPathMethod { .. } => "own-path-method",
+            Self::LoginUnconfigured => "login-unconfigured",
+            Self::LoginUnavailable(_) => "login-unavailable",
+            Self::LoginUnknown => "login-unknown",
+            Self::LoginRefused(_) => "login-refused",
+            Self::LoginCode(_) => "login-code-refused",
+            Self::LoginToken(fault) | Self::LogoutToken(fault) => fault.code(),
+            Self::SessionKeysUnreadable(_) => "session-keys-unreadable",
+            Self::ClientSecretUnreadable(_) => "client-secret-unreadable",
+            Self::CrossSite => "cross-site",
+            Self::LogoutMalformed(_) => "logout-malformed",
+            Self::LogoutUntold(_) => "logout-untold",
             Self::IdentityTooLarge(_) => "identity-too-large",
             Self::RandomUnavailable => "random-unavailable",
             Self::OriginUnreachable(_) => "origin-unreachable",
@@ -189,15 +253,29 @@ impl Refusal {
         match self {
             Self::NotCanonical(_)
             | Self::NoRoute(NoRoute::NotCanonical(_))
+            | Self::LoginUnknown
+            | Self::LoginCode(_)
+            | Self::LogoutMalformed(_)
             | Self::Credential(
-                CredentialFault::SessionRepeated(..) | CredentialFault::AuthorizationRepeated(_),
+                CredentialFault::CookieRepeated(..) | CredentialFault::AuthorizationRepeated(_),
             ) => Status::BadRequest,
-            Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. })) => {
-                Status::ServiceUnavailable
-            }
+            Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. }))
+            | Self::LoginToken(TokenFault::KeysUnavailable { .. })
+            | Self::LogoutToken(TokenFault::KeysUnavailable { .. })
+            | Self::Credential(CredentialFault::Session(SessionFault::Keys(_))) => Status::ServiceUnavailable,
+            // To sign in again would not help.
+            Self::Credential(CredentialFault::Token(TokenFault::GroupsOverage(_)))
+            | Self::LoginToken(_)
+            | Self::LoginRefused(_)
+            | Self::CrossSite => Status::Forbidden,
+            Self::LogoutToken(_) => Status::BadRequest,
+            Self::OwnPathUnknown | Self::LoginUnconfigured => Status::NotFound,
+            Self::OwnPathMethod { .. } => Status::MethodNotAllowed,
             Self::IdentityRequired { .. }
             | Self::ListedRequireIdentity
-            | Self::Credential(CredentialFault::Token(_)) => Status::Unauthorized,
+            | Self::Credential(CredentialFault::Token(_) | CredentialFault::Session(_)) => {
+                Status::Unauthorized
+            }
             Self::ListedBlock { .. }
             | Self::NoRoute(NoRoute::UnknownPath | NoRoute::MethodNotListed)
             | Self::IdentityTooLarge(_) => Status::Forbidden,
@@ -211,6 +289,10 @@ impl Refusal {
             | Self::KeyUnreadable(_)
             | Self::PolicyUnreadable(_)
             | Self::RandomUnavailable
+            | Self::LoginUnavailable(_)
+            | Self::SessionKeysUnreadable(_)
+            | Self::ClientSecretUnreadable(_)
+            | Self::LogoutUntold(_)
             | Self::OriginUnreachable(_)
             | Self::OriginStatus(_)
             | Self::InternalFault(_) => Status::ServiceUnavailable,
@@ -222,13 +304,29 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::ListedThrottle { seconds, .. } => Some((*seconds).clamp(1, LONGEST_RETRY_AFTER)),
-            Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. })) => {
-                Some(RETRY_AFTER_KEYS)
-            }
-            Self::SettingsUnreadable(_) | Self::KeyUnreadable(_) | Self::PolicyUnreadable(_) => {
+            Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. }))
+            | Self::LoginToken(TokenFault::KeysUnavailable { .. })
+            | Self::LogoutToken(TokenFault::KeysUnavailable { .. })
+            | Self::LoginUnavailable(_) => Some(RETRY_AFTER_KEYS),
+            Self::SettingsUnreadable(_)
+            | Self::KeyUnreadable(_)
+            | Self::PolicyUnreadable(_)
+            | Self::SessionKeysUnreadable(_)
+            | Self::ClientSecretUnreadable(_)
+            | Self::Credential(CredentialFault::Session(SessionFault::Keys(_))) => {
                 Some(RETRY_AFTER_CONFIGURATION)
             }
             _ if self.status() == Status::ServiceUnavailable => Some(RETRY_AFTER_BACKEND),
+            _ => None,
+        }
+    }
+
+    /// The methods of a 405 (RFC 9110 section 10.2.1).
+    #[must_use]
+    pub const fn allow(&self) -> Option<&'static str> {
+        match self {
+            Self::MethodRefused(_) => Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::OwnPathMethod { allow } => Some(allow),
             _ => None,
         }
     }
@@ -237,7 +335,8 @@ impl Refusal {
     #[must_use]
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::Credential(_) if self.status() == Status::Unauthorized => {
+            // A session has no token that a program could mend.
+            Self::Credential(CredentialFault::Token(_)) if self.status() == Status::Unauthorized => {
                 Some("Bearer error=\"invalid_token\"")
             }
             _ if self.status() == Status::Unauthorized => Some("Bearer"),

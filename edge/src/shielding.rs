@@ -6,37 +6,41 @@ use countersign_contract::time::UnixSeconds;
 
 use crate::platform::Received;
 use crate::scrub::Canonical;
-use crate::settings::Settings;
-use crate::signing::SigningKey;
+use crate::settings::{Origin, Settings};
+use crate::signing::SigningKeys;
 
 /// How far the clocks of two edge locations may be apart, in seconds; agents grant no more.
 const CLOCK_SKEW_SECONDS: u64 = 5;
 /// The longest life of an assertion, in seconds, see the contract.
 const LONGEST_LIFETIME_SECONDS: u64 = 60;
 
-/// The assertion of an earlier hop: exactly one, under our own key, fresh, for our own data centre
-/// and environment, and for this very request. Anything else that a client sends in its place is
-/// deleted like every header of ours.
+/// The assertion of an earlier hop, and the data centre that it is for: exactly one, under a key of ours,
+/// fresh, for a data centre and the environment of ours, and for this very request. Anything else that a
+/// client sends in its place is deleted like every header of ours.
 #[must_use]
-pub fn earlier_hop(
+pub fn earlier_hop<'s>(
     received: &Received,
     request: &Canonical<'_>,
-    settings: &Settings,
-    key: &SigningKey,
+    settings: &'s Settings,
+    keys: &SigningKeys,
     now: UnixSeconds,
-) -> Option<VerifiedAssertion> {
+) -> Option<(VerifiedAssertion, &'s Origin)> {
     let [assertion] = received.assertion.as_slice() else { return None };
-    let expected = Expected {
-        audience: &settings.audience,
-        environments: std::slice::from_ref(&settings.environment),
-        now,
-        clock_skew: CLOCK_SKEW_SECONDS,
-        longest_lifetime: LONGEST_LIFETIME_SECONDS,
-        method: request.method,
-        authority: &request.authority,
-        target: &request.target,
-        known_hosts: &[],
-    };
-    let verified = Presented::parse(assertion).and_then(|presented| verify(&presented, key.own(), &expected));
-    verified.ok().filter(|assertion| assertion.claims().iss == settings.service)
+    let presented = Presented::parse(assertion).ok()?;
+    let own = keys.own().ok()?;
+    settings.origins.iter().find_map(|origin| {
+        let expected = Expected {
+            audience: &origin.audience,
+            environments: std::slice::from_ref(&settings.environment),
+            now,
+            clock_skew: CLOCK_SKEW_SECONDS,
+            longest_lifetime: LONGEST_LIFETIME_SECONDS,
+            method: request.method,
+            authority: &request.authority,
+            target: &request.target,
+            known_hosts: &[],
+        };
+        let verified = verify(&presented, &own, &expected).ok()?;
+        (verified.claims().iss == settings.service).then_some((verified, origin))
+    })
 }

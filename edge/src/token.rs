@@ -16,21 +16,36 @@ pub use keys::{KeySet, KeySetFault, LONGEST_KEY_SET, NoKey, VerifyingKey, Wanted
 use countersign_contract::name::{SessionId, Subject};
 use countersign_contract::time::UnixSeconds;
 
-use crate::settings::Issuer;
-use presented::Presented;
+use crate::settings::{BearerTokens, Issuer, IssuerName};
+use claims::Claims;
+use presented::{Kind, Presented};
 
 /// The longest token that is read, in bytes: no header of HAProxy's would hold more.
 pub const LONGEST_TOKEN: usize = 8 * 1024;
 
-/// Who a token that passed every check speaks of: only [`verify`] makes one.
+/// Who a token that passed every check speaks of: only this module makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
+    issuer: IssuerName,
+    key: Option<String>,
     subject: Subject,
     session: Option<SessionId>,
     groups: Vec<String>,
 }
 
 impl VerifiedToken {
+    /// Whose it is.
+    #[must_use]
+    pub const fn issuer(&self) -> &IssuerName {
+        &self.issuer
+    }
+
+    /// The id of the key that signed it, where it has one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// Who it is.
     #[must_use]
     pub const fn subject(&self) -> &Subject {
@@ -50,30 +65,138 @@ impl VerifiedToken {
     }
 }
 
-/// Verifies a token, cheap checks before dear ones: `find` may fetch keys and is asked only about
+/// What tokens are held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The issuers of the settings.
+    pub issuers: &'a [Issuer],
+    /// The time now.
+    pub now: UnixSeconds,
+    /// How far the clocks of issuers may be off, in seconds.
+    pub skew_seconds: u64,
+}
+
+/// What only an ID token has to be held against.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectedParty<'a> {
+    /// Whose ID token it has to be.
+    pub issuer: &'a Issuer,
+    /// The client's id.
+    pub client_id: &'a str,
+    /// The nonce of the log-in.
+    pub nonce: &'a str,
+}
+
+/// Verifies a bearer token, cheap checks before dear ones: `find` may fetch keys and is asked only about
 /// a token whose every claim is in order.
 ///
 /// # Errors
 /// The first fault. Each has a code of its own.
 pub fn verify(
     token: &[u8],
-    issuers: &[Issuer],
-    now: UnixSeconds,
-    skew_seconds: u64,
+    expected: &Expected<'_>,
     find: impl FnOnce(&Issuer, Wanted<'_>) -> Result<VerifyingKey, TokenFault>,
 ) -> Result<VerifiedToken, TokenFault> {
     let presented = Presented::parse(token)?;
-    let claims = presented.claims()?;
-    let issuer = claims.issuer(issuers)?;
-    let algorithm = presented.algorithm();
-    if !issuer.algorithms.contains(&algorithm) {
-        return Err(TokenFault::AlgorithmRefused(algorithm.as_str().to_owned()));
+    if !matches!(presented.kind(), Kind::AccessToken | Kind::Jwt) {
+        return Err(presented.kind().refuse("`at+jwt`"));
     }
-    claims.check_times(now, skew_seconds)?;
-    claims.check_audience(&issuer.audience)?;
-    let subject = claims.subject()?;
-    let groups = claims.groups(&issuer.groups_claim)?;
-    let key = find(issuer, Wanted { id: presented.key_id(), algorithm })?;
+    let claims = presented.claims()?;
+    let issuer = claims.issuer(expected.issuers)?;
+    let audience = issuer.audience.as_deref();
+    let audience = audience.ok_or_else(|| TokenFault::NoBearerTokens(issuer.name.to_string()))?;
+    match (presented.kind(), issuer.bearer_tokens) {
+        (Kind::AccessToken, _) => {}
+        (_, BearerTokens::AnyJwt) => claims.refuse_id_token()?,
+        (kind, BearerTokens::AccessTokens) => {
+            return Err(kind.refuse("`at+jwt`, or `bearer_tokens` of the issuer set to `jwt`"));
+        }
+    }
+    check_algorithm(&presented, issuer)?;
+    claims.check_times(expected.now, expected.skew_seconds)?;
+    claims.check_audience(audience)?;
+    believe(&presented, &claims, issuer, expected, find)
+}
+
+/// Verifies an ID token as the end of a log-in (OpenID Connect Core section 3.1.3.7).
+///
+/// # Errors
+/// The first fault. Each has a code of its own.
+pub fn verify_id_token(
+    token: &[u8],
+    expected: &Expected<'_>,
+    party: &ExpectedParty<'_>,
+    find: impl FnOnce(&Issuer, Wanted<'_>) -> Result<VerifyingKey, TokenFault>,
+) -> Result<VerifiedToken, TokenFault> {
+    let presented = Presented::parse(token)?;
+    if *presented.kind() != Kind::Jwt {
+        return Err(presented.kind().refuse("`JWT` or none: an ID token"));
+    }
+    let claims = presented.claims()?;
+    let issuer = claims.issuer(std::slice::from_ref(party.issuer))?;
+    check_algorithm(&presented, issuer)?;
+    claims.check_issued()?;
+    claims.check_times(expected.now, expected.skew_seconds)?;
+    claims.check_audience(party.client_id)?;
+    claims.check_party(party.client_id)?;
+    claims.check_nonce(party.nonce)?;
+    believe(&presented, &claims, issuer, expected, find)
+}
+
+/// Verifies a log-out token, and gives the log-in that is over (OpenID Connect Back-Channel Logout 1.0
+/// section 2.6).
+///
+/// # Errors
+/// The first fault. Each has a code of its own.
+pub fn verify_logout_token(
+    token: &[u8],
+    expected: &Expected<'_>,
+    (issuer, client_id): (&Issuer, &str),
+    find: impl FnOnce(&Issuer, Wanted<'_>) -> Result<VerifyingKey, TokenFault>,
+) -> Result<SessionId, TokenFault> {
+    let presented = Presented::parse(token)?;
+    // The name is recommended, not required.
+    if !matches!(presented.kind(), Kind::LogoutToken | Kind::Jwt) {
+        return Err(presented.kind().refuse("`logout+jwt`"));
+    }
+    let claims = presented.claims()?;
+    let issuer = claims.issuer(std::slice::from_ref(issuer))?;
+    check_algorithm(&presented, issuer)?;
+    claims.check_issued()?;
+    claims.check_times(expected.now, expected.skew_seconds)?;
+    claims.check_audience(client_id)?;
+    claims.check_logout()?;
+    let ended = claims.ended(issuer, expected.issuers)?;
+    let key = find(issuer, Wanted { id: presented.key_id(), algorithm: presented.algorithm() })?;
     presented.check_signature(&key)?;
-    Ok(VerifiedToken { subject, session: claims.session(), groups })
+    Ok(ended)
+}
+
+fn check_algorithm(presented: &Presented<'_>, issuer: &Issuer) -> Result<(), TokenFault> {
+    let algorithm = presented.algorithm();
+    if issuer.algorithms.contains(&algorithm) {
+        return Ok(());
+    }
+    Err(TokenFault::AlgorithmRefused(algorithm.as_str().to_owned()))
+}
+
+/// The signature, after everything else.
+fn believe(
+    presented: &Presented<'_>,
+    claims: &Claims,
+    issuer: &Issuer,
+    expected: &Expected<'_>,
+    find: impl FnOnce(&Issuer, Wanted<'_>) -> Result<VerifyingKey, TokenFault>,
+) -> Result<VerifiedToken, TokenFault> {
+    let subject = claims.subject(issuer, expected.issuers)?;
+    let groups = claims.groups(issuer)?;
+    let key = find(issuer, Wanted { id: presented.key_id(), algorithm: presented.algorithm() })?;
+    presented.check_signature(&key)?;
+    Ok(VerifiedToken {
+        issuer: issuer.name.clone(),
+        key: presented.key_id().map(str::to_owned),
+        subject,
+        session: claims.session(issuer, expected.issuers),
+        groups,
+    })
 }

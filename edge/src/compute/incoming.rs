@@ -3,7 +3,7 @@
 use countersign_contract::header;
 use countersign_edge::platform::{OriginHead, Protocol, Received};
 use fastly::handle::{RequestHandle, ResponseHandle};
-use fastly::http::{HeaderName, HeaderValue};
+use fastly::http::{HeaderName, HeaderValue, Method};
 
 use super::abi;
 
@@ -15,6 +15,11 @@ const LARGEST_BUFFER: usize = 128 * 1024;
 /// Reads what the pipeline looks at. Values of other headers stay on the platform's side.
 pub(super) fn read(request: &RequestHandle) -> Received {
     let mut too_large = None;
+    let header_names = names(|size| request.get_header_names(size).collect());
+    let header_names = header_names.unwrap_or_else(|fault| {
+        too_large.get_or_insert(fault);
+        Vec::new()
+    });
     let mut note = |what: Result<Vec<Vec<u8>>, String>| {
         what.unwrap_or_else(|fault| {
             too_large.get_or_insert(fault);
@@ -22,6 +27,10 @@ pub(super) fn read(request: &RequestHandle) -> Received {
         })
     };
     let mut values = |name: &'static str| {
+        // Each look-up is a call to the platform.
+        if !header_names.iter().any(|there| there == name) {
+            return Vec::new();
+        }
         let name = HeaderName::from_static(name);
         note(with_growing_buffer(|size| {
             let values: Result<Vec<HeaderValue>, _> = request.get_header_values(&name, size).collect();
@@ -33,11 +42,10 @@ pub(super) fn read(request: &RequestHandle) -> Received {
     let authorization = values("authorization");
     let assertion = values(header::ASSERTION);
     let upgrade = values("upgrade");
-    let header_names = names(|size| request.get_header_names(size).collect());
-    let header_names = header_names.unwrap_or_else(|fault| {
-        too_large.get_or_insert(fault);
-        Vec::new()
-    });
+    let accept = values("accept");
+    let content_length = values("content-length");
+    let fetch_mode = values("sec-fetch-mode");
+    let fetch_site = values("sec-fetch-site");
     let url = abi::url(request).unwrap_or_else(|fault| {
         too_large.get_or_insert(fault);
         Vec::new()
@@ -54,6 +62,10 @@ pub(super) fn read(request: &RequestHandle) -> Received {
         authorization,
         assertion,
         upgrade,
+        accept,
+        content_length,
+        fetch_mode,
+        fetch_site,
         too_large,
     }
 }
@@ -62,12 +74,35 @@ pub(super) fn read(request: &RequestHandle) -> Received {
 pub(super) fn read_origin(response: &ResponseHandle) -> Result<OriginHead, String> {
     let status = abi::status(response)?;
     let header_names = names(|size| response.get_header_names(size).collect())?;
-    let decision = HeaderName::from_static(header::DECISION);
-    let decisions = with_growing_buffer(|size| {
-        let values: Result<Vec<HeaderValue>, _> = response.get_header_values(&decision, size).collect();
-        values.map(|values| values.into_iter().map(|value| value.as_bytes().to_vec()).collect())
-    })?;
-    Ok(OriginHead { status, header_names, decisions })
+    let values = |name: &'static str| {
+        if !header_names.iter().any(|there| there == name) {
+            return Ok(Vec::new());
+        }
+        let name = HeaderName::from_static(name);
+        with_growing_buffer(|size| {
+            let values: Result<Vec<HeaderValue>, _> = response.get_header_values(&name, size).collect();
+            values.map(|values| values.into_iter().map(|value| value.as_bytes().to_vec()).collect())
+        })
+    };
+    let (decisions, receipts) = (values(header::DECISION)?, values(header::RECEIPT)?);
+    Ok(OriginHead { status, header_names, decisions, receipts })
+}
+
+/// A request with the same method, target and headers, and no body yet.
+pub(super) fn copy(request: &RequestHandle) -> Result<RequestHandle, String> {
+    let mut same = RequestHandle::new();
+    let url = abi::url(request)?;
+    let method = abi::method(request).unwrap_or_default();
+    same.set_method(&Method::from_bytes(&method).map_err(|_| "the method is no token".to_owned())?);
+    abi::set_url(&same, std::str::from_utf8(&url).map_err(|_| "the URL is not UTF-8".to_owned())?)?;
+    for name in names(|size| request.get_header_names(size).collect())? {
+        let Ok(name) = HeaderName::try_from(name.as_str()) else { continue };
+        let values = with_growing_buffer(|size| {
+            request.get_header_values(&name, size).collect::<Result<Vec<HeaderValue>, _>>()
+        })?;
+        same.set_header_values(&name, values.iter());
+    }
+    Ok(same)
 }
 
 fn names<E>(read: impl Fn(usize) -> Result<Vec<HeaderName>, E>) -> Result<Vec<String>, String> {

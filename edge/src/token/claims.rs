@@ -31,7 +31,7 @@ impl Claims {
         let said = self.text("iss")?.ok_or(TokenFault::IssuerMissing)?;
         issuers
             .iter()
-            .find(|issuer| issuer.issuer == said)
+            .find(|issuer| issuer.issuer.as_str() == said)
             .ok_or_else(|| TokenFault::WrongIssuer(shorten(said)))
     }
 
@@ -65,27 +65,98 @@ impl Claims {
         Err(TokenFault::WrongAudience { said: shorten(&said.join(" ")), expected: expected.to_owned() })
     }
 
-    pub(super) fn subject(&self) -> Result<Subject, TokenFault> {
+    /// `iat`, which has to be there in ID and log-out tokens.
+    pub(super) fn check_issued(&self) -> Result<(), TokenFault> {
+        self.date("iat")?.map(drop).ok_or(TokenFault::IssuedMissing)
+    }
+
+    /// OpenID Connect Core section 3.1.3.7, steps 4 and 5: of several audiences one has to be the party
+    /// that the token was made for.
+    pub(super) fn check_party(&self, client: &str) -> Result<(), TokenFault> {
+        let several = self.0.get("aud").and_then(Value::as_array).is_some_and(|all| all.len() > 1);
+        match self.text("azp")? {
+            Some(said) if said == client => Ok(()),
+            None if !several => Ok(()),
+            said => Err(TokenFault::WrongParty {
+                said: shorten(said.unwrap_or("missing")),
+                expected: client.to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn check_nonce(&self, expected: &str) -> Result<(), TokenFault> {
+        match self.text("nonce")? {
+            None => Err(TokenFault::NonceMissing),
+            Some(said) if said == expected => Ok(()),
+            Some(_) => Err(TokenFault::NonceMismatch),
+        }
+    }
+
+    /// That it is an access token, of an issuer whose tokens don't say what they are: these claims only
+    /// ID tokens have (OpenID Connect Core sections 2 and 3.3.2.11).
+    pub(super) fn refuse_id_token(&self) -> Result<(), TokenFault> {
+        let of_id_tokens = ["nonce", "at_hash", "c_hash"];
+        let found = of_id_tokens.into_iter().find(|name| self.0.contains_key(*name));
+        found.map_or(Ok(()), |name| Err(TokenFault::IdToken(name)))
+    }
+
+    /// OpenID Connect Back-Channel Logout 1.0 section 2.4: what makes a log-out token one, and what keeps it
+    /// from being anything else.
+    pub(super) fn check_logout(&self) -> Result<(), TokenFault> {
+        const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+        if self.0.contains_key("nonce") {
+            return Err(TokenFault::NoncePresent);
+        }
+        let event = self.0.get("events").and_then(|events| events.as_object()?.get(EVENT));
+        if event.is_some_and(Value::is_object) { Ok(()) } else { Err(TokenFault::EventsMissing) }
+    }
+
+    pub(super) fn subject(&self, issuer: &Issuer, issuers: &[Issuer]) -> Result<Subject, TokenFault> {
         let said = self.text("sub")?.ok_or(TokenFault::SubjectMissing)?;
-        said.parse()
-            .map_err(|e: countersign_contract::name::NotAName| TokenFault::SubjectRefused(e.to_string()))
+        issuer.qualify(issuers, said).map_err(|e| TokenFault::SubjectRefused(e.to_string()))
     }
 
     /// The log-in that the token is of: `sid` (OpenID Connect Back-Channel Logout section 2.1), which all
     /// tokens of a log-in share, else `jti`, which is this token's alone. No issuer has to say either, so one
     /// that can't be used is none.
-    pub(super) fn session(&self) -> Option<SessionId> {
-        ["sid", "jti"].into_iter().find_map(|name| self.0.get(name)?.as_str()?.parse().ok())
+    pub(super) fn session(&self, issuer: &Issuer, issuers: &[Issuer]) -> Option<SessionId> {
+        let of = |name| issuer.qualify(issuers, self.0.get(name)?.as_str()?).ok();
+        ["sid", "jti"].into_iter().find_map(of)
     }
 
-    pub(super) fn groups(&self, claim: &str) -> Result<Vec<String>, TokenFault> {
+    /// The log-in that a log-out token is about.
+    pub(super) fn ended(&self, issuer: &Issuer, issuers: &[Issuer]) -> Result<SessionId, TokenFault> {
+        let said = self.text("sid")?.ok_or(TokenFault::SessionMissing)?;
+        issuer.qualify(issuers, said).map_err(|e| TokenFault::MalformedClaims(format!("`sid`: {e}")))
+    }
+
+    /// The groups that the issuer names and may speak of.
+    pub(super) fn groups(&self, issuer: &Issuer) -> Result<Vec<String>, TokenFault> {
+        let claim = issuer.groups_claim.as_str();
         let malformed = || TokenFault::GroupsMalformed(claim.to_owned());
         match self.0.get(claim) {
-            None | Some(Value::Null) => Ok(Vec::new()),
+            None | Some(Value::Null) => {
+                self.check_overage(claim)?;
+                Ok(Vec::new())
+            }
             Some(Value::Array(groups)) => {
                 groups.iter().map(|group| group.as_str().map(str::to_owned).ok_or_else(malformed)).collect()
             }
             Some(_) => Err(malformed()),
+        }
+    }
+
+    /// Groups that were left out for their number (OpenID Connect Core section 5.6.2, and Entra ID's
+    /// `hasgroups`): nobody may be taken for a member of none.
+    fn check_overage(&self, claim: &str) -> Result<(), TokenFault> {
+        let elsewhere = self.0.get("_claim_names").and_then(Value::as_object);
+        if elsewhere.is_some_and(|names| names.contains_key(claim)) {
+            return Err(TokenFault::GroupsOverage("_claim_names"));
+        }
+        match self.0.get("hasgroups") {
+            Some(Value::Bool(true)) => Err(TokenFault::GroupsOverage("hasgroups")),
+            Some(Value::String(word)) if word == "true" => Err(TokenFault::GroupsOverage("hasgroups")),
+            _ => Ok(()),
         }
     }
 

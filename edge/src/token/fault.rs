@@ -21,8 +21,19 @@ pub enum TokenFault {
     #[error("the token's header has the parameter `{0}`, which no issuer here may use")]
     HeaderParameter(String),
     /// `typ` is that of another kind of token.
-    #[error("the token's `typ` is `{0}`, expected `JWT`, `at+jwt` or none")]
-    WrongType(String),
+    #[error("the token's `typ` is `{said}`, expected {expected}")]
+    WrongType {
+        /// What the token says.
+        said: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// An ID token where an access token belongs.
+    #[error("it has the claim `{0}`: it is an ID token, expected an access token")]
+    IdToken(&'static str),
+    /// The issuer's tokens are no bearer tokens.
+    #[error("issuer `{0}` has no `audience` in the settings, so none of its tokens is a bearer token")]
+    NoBearerTokens(String),
     /// `alg` is `none` in any case.
     #[error("the token is unsigned (`alg` is `{0}`)")]
     AlgorithmNone(String),
@@ -47,6 +58,9 @@ pub enum TokenFault {
     /// `nbf` is in the future.
     #[error("the token becomes valid in {0} s")]
     NotYetValid(u64),
+    /// No `iat`, where there has to be one.
+    #[error("the token has no `iat`")]
+    IssuedMissing,
     /// `iat` is in the future.
     #[error("the token was issued {0} s in the future: compare the clocks")]
     IssuedInTheFuture(u64),
@@ -61,6 +75,29 @@ pub enum TokenFault {
         /// What the settings say.
         expected: String,
     },
+    /// Several audiences and no `azp`, or that of another client.
+    #[error("the token's `azp` is `{said}`, expected `{expected}`")]
+    WrongParty {
+        /// What the token says.
+        said: String,
+        /// The client's id.
+        expected: String,
+    },
+    /// No `nonce`.
+    #[error("the token has no `nonce`")]
+    NonceMissing,
+    /// The `nonce` of another log-in, or of nobody's.
+    #[error("the token's `nonce` is not that of this log-in")]
+    NonceMismatch,
+    /// A log-out token says nothing of a log-out.
+    #[error("the token's `events` has no `http://schemas.openid.net/event/backchannel-logout`")]
+    EventsMissing,
+    /// A log-out token with what only an ID token has.
+    #[error("the log-out token has a `nonce`: it could be an ID token")]
+    NoncePresent,
+    /// A log-out token that names no log-in.
+    #[error("the log-out token names no log-in (`sid`): register `backchannel_logout_session_required`")]
+    SessionMissing,
     /// No `sub`.
     #[error("the token has no `sub`")]
     SubjectMissing,
@@ -70,6 +107,11 @@ pub enum TokenFault {
     /// The claim of groups isn't an array of strings.
     #[error("the token's `{0}` is not an array of strings")]
     GroupsMalformed(String),
+    /// Too many groups for the token: the issuer says only where to ask for them.
+    #[error(
+        "the token lists no groups but says that there are too many (`{0}`): have the issuer list only those of the application, or use roles"
+    )]
+    GroupsOverage(&'static str),
     /// No `kid`, and more than one key that could be meant.
     #[error("the token's header has no `kid`, and the issuer has several keys for its `alg`")]
     KeyIdMissing,
@@ -109,7 +151,7 @@ impl TokenFault {
             Self::MalformedParts(_) => "token-malformed-parts",
             Self::MalformedHeader(_) => "token-malformed-header",
             Self::HeaderParameter(_) => "token-header-parameter",
-            Self::WrongType(_) => "token-wrong-type",
+            Self::WrongType { .. } => "token-wrong-type",
             Self::AlgorithmNone(_) => "token-algorithm-none",
             Self::AlgorithmRefused(_) => "token-algorithm-refused",
             Self::MalformedClaims(_) => "token-malformed-claims",
@@ -118,6 +160,16 @@ impl TokenFault {
             Self::ExpiryMissing => "token-expiry-missing",
             Self::Expired(_) => "token-expired",
             Self::NotYetValid(_) => "token-not-yet-valid",
+            Self::IdToken(_) => "token-is-id-token",
+            Self::NoBearerTokens(_) => "token-not-accepted",
+            Self::IssuedMissing => "token-issued-missing",
+            Self::WrongParty { .. } => "token-wrong-party",
+            Self::NonceMissing => "token-nonce-missing",
+            Self::NonceMismatch => "token-nonce-mismatch",
+            Self::EventsMissing => "token-events-missing",
+            Self::NoncePresent => "token-nonce-present",
+            Self::SessionMissing => "token-session-missing",
+            Self::GroupsOverage(_) => "token-groups-overage",
             Self::IssuedInTheFuture(_) => "token-issued-in-future",
             Self::AudienceMissing => "token-audience-missing",
             Self::WrongAudience { .. } => "token-wrong-audience",

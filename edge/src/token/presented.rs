@@ -20,6 +20,7 @@ const REFUSED_PARAMETERS: [&str; 7] = ["crit", "b64", "zip", "jwk", "jku", "x5u"
 pub(super) struct Presented<'t> {
     algorithm: SigningAlgorithm,
     key_id: Option<String>,
+    kind: Kind,
     claims: &'t str,
     signature: &'t str,
     signed: &'t str,
@@ -43,8 +44,8 @@ impl<'t> Presented<'t> {
         let signed = text
             .get(..header.len() + 1 + claims.len())
             .ok_or(TokenFault::MalformedParts("expected exactly two `.`"))?;
-        let Header { algorithm, key_id } = Header::parse(header)?;
-        Ok(Self { algorithm, key_id, claims, signature, signed })
+        let Header { algorithm, key_id, kind } = Header::parse(header)?;
+        Ok(Self { algorithm, key_id, kind, claims, signature, signed })
     }
 
     pub(super) const fn algorithm(&self) -> SigningAlgorithm {
@@ -53,6 +54,10 @@ impl<'t> Presented<'t> {
 
     pub(super) fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
+    }
+
+    pub(super) const fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     pub(super) fn claims(&self) -> Result<Claims, TokenFault> {
@@ -81,6 +86,7 @@ impl<'t> Presented<'t> {
 struct Header {
     algorithm: SigningAlgorithm,
     key_id: Option<String>,
+    kind: Kind,
 }
 
 impl Header {
@@ -93,7 +99,6 @@ impl Header {
         if let Some(name) = raw.others.iter().find(|name| REFUSED_PARAMETERS.contains(&name.as_str())) {
             return Err(TokenFault::HeaderParameter(name.clone()));
         }
-        check_type(raw.typ.as_deref())?;
         let algorithm = match raw.alg.as_deref() {
             Some(none) if none.eq_ignore_ascii_case("none") => {
                 return Err(TokenFault::AlgorithmNone(none.to_owned()));
@@ -102,20 +107,45 @@ impl Header {
                 .ok_or_else(|| TokenFault::AlgorithmRefused(shorten(name)))?,
             None => return Err(TokenFault::AlgorithmRefused("missing".to_owned())),
         };
-        Ok(Self { algorithm, key_id: raw.kid })
+        Ok(Self { algorithm, key_id: raw.kid, kind: Kind::of(raw.typ.as_deref()) })
     }
 }
 
-/// Accepts ID tokens (`JWT` or nothing, RFC 7519 section 5.1) and access tokens (`at+jwt`, RFC
-/// 9068 section 2.1). Every other kind says something else: our own assertions, log-out tokens,
-/// events, DPoP proofs.
-fn check_type(typ: Option<&str>) -> Result<(), TokenFault> {
-    let Some(typ) = typ else { return Ok(()) };
-    // RFC 7515 section 4.1.9: a media type, compared without case, `application/` left out.
-    let lower = typ.to_ascii_lowercase();
-    match lower.strip_prefix("application/").unwrap_or(&lower) {
-        "jwt" | "at+jwt" => Ok(()),
-        _ => Err(TokenFault::WrongType(shorten(typ))),
+/// What kind of token it says to be by its `typ`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `JWT`, or nothing (RFC 7519 section 5.1): an ID token, or of an issuer that doesn't say.
+    Jwt,
+    /// `at+jwt` (RFC 9068 section 2.1).
+    AccessToken,
+    /// `logout+jwt` (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+    LogoutToken,
+    /// Another: our own assertions, events, DPoP proofs.
+    Other(String),
+}
+
+impl Kind {
+    fn of(typ: Option<&str>) -> Self {
+        let Some(typ) = typ else { return Self::Jwt };
+        // RFC 7515 section 4.1.9: a media type, compared without case, `application/` left out.
+        let lower = typ.to_ascii_lowercase();
+        match lower.strip_prefix("application/").unwrap_or(&lower) {
+            "jwt" => Self::Jwt,
+            "at+jwt" => Self::AccessToken,
+            "logout+jwt" => Self::LogoutToken,
+            _ => Self::Other(shorten(typ)),
+        }
+    }
+
+    /// Refuses a token of another kind.
+    pub(super) fn refuse(&self, expected: &'static str) -> TokenFault {
+        let said = match self {
+            Self::Jwt => "JWT",
+            Self::AccessToken => "at+jwt",
+            Self::LogoutToken => "logout+jwt",
+            Self::Other(other) => other,
+        };
+        TokenFault::WrongType { said: said.to_owned(), expected }
     }
 }
 

@@ -11,11 +11,11 @@ const OURS: &str = "30313233343536373839616263646566";
 #[test]
 fn a_refusal_says_title_status_and_id_and_nothing_more() {
     let seen = World::new().ask(&get("/api/secret?token=1"));
-    let Answer::Refused(answer) = &seen.answer else { panic!("let on") };
+    let answer = seen.own();
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(body, json!({ "title": "Unauthorized", "status": 401, "decision_id": OURS }));
     let names: Vec<&str> = answer.headers.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["content-type", "cache-control", "countersign-decision", "www-authenticate"]);
+    assert_eq!(names, ["cache-control", "content-type", "www-authenticate", "countersign-decision"]);
     assert_eq!(seen.answer_header("content-type"), Some("application/problem+json"));
     assert_eq!(seen.answer_header("cache-control"), Some("no-store"));
     assert_eq!(seen.answer_header("countersign-decision"), Some(OURS));
@@ -29,6 +29,7 @@ fn the_answer_of_the_origin_keeps_only_the_decision_id_of_ours() {
         status: 404,
         header_names: names.map(str::to_owned).to_vec(),
         decisions: decisions.iter().map(|decision| decision.as_bytes().to_vec()).collect(),
+        receipts: vec![],
     };
     let refused_there = "h-00112233445566778899aabbccddeeff";
     for (decisions, expected) in [
@@ -64,7 +65,7 @@ fn the_record_holds_what_an_operator_needs_and_no_query() {
             "time": "2026-11-18T11:06:40.250Z", "tier": "edge", "decision_id": OURS, "id_from": "assertion",
             "verdict": "allow", "reason": "forwarded", "route": "page", "mode": "enforce", "class": "private",
             "pool": "web", "method": "GET", "host": "www.example.test", "path": "/page/x",
-            "client_ip": "192.0.2.7", "kid": "edge-1", "service": "edge-www", "environment": "production",
+            "client_ip": "192.0.2.7", "kid": "edge-1", "list_kid": "k1", "service": "edge-www", "environment": "production",
             "policy": "digest", "list_generation": 7, "list_micros": 0, "origin_status": 200, "micros": 1234,
         })
     );

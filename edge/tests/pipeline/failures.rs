@@ -93,7 +93,7 @@ fn an_origin_that_cannot_be_had_is_503() {
     world.origin = Err(SendFault { backend: "haproxy".into(), reason: "connection refused".into() });
     unavailable(&world, "origin-unreachable", "backend `haproxy`: connection refused");
     for status in [101, 199, 600, 999] {
-        world.origin = Ok(OriginHead { status, header_names: vec![], decisions: vec![] });
+        world.origin = Ok(OriginHead { status, header_names: vec![], decisions: vec![], receipts: vec![] });
         unavailable(&world, "origin-status", &status.to_string());
     }
 }

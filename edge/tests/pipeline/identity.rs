@@ -7,16 +7,16 @@ use crate::issuer::token;
 use crate::world::{NOW, World, get, routes};
 
 #[test]
-fn each_algorithm_signs_in_by_cookie_and_by_bearer_token() {
-    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
-        let t = token(algorithm).make();
-        for ask in [get("/api/x").session(&t), get("/api/x").bearer(&t)] {
-            let seen = World::new().ask(&ask);
-            let claims = seen.passed("forwarded").claims();
-            assert_eq!((&claims["sub"], &claims["groups"]), (&json!("ann"), &json!(["engineering"])));
-            assert_eq!(seen.record["subject"], "ann");
-            assert_eq!(seen.record["groups"], json!(["engineering"]));
-        }
+fn a_bearer_token_of_each_algorithm_says_who_it_is_and_under_which_key() {
+    for (algorithm, key) in
+        [(Algorithm::RS256, "rsa-1"), (Algorithm::ES256, "ec-1"), (Algorithm::EdDSA, "ed-1")]
+    {
+        let seen = World::new().ask(&get("/api/x").bearer(&token(algorithm).make()));
+        let claims = seen.passed("forwarded").claims();
+        assert_eq!((&claims["sub"], &claims["groups"]), (&json!("ann"), &json!(["engineering"])));
+        assert_eq!(seen.record["subject"], "ann");
+        assert_eq!(seen.record["groups"], json!(["engineering"]));
+        assert_eq!(seen.record["token_kid"], key);
     }
 }
 
@@ -44,7 +44,7 @@ fn a_bad_token_is_refused_where_somebody_has_to_be_and_nobodys_elsewhere() {
 #[test]
 fn a_bearer_token_goes_before_a_session() {
     let bob = token(Algorithm::EdDSA).claim("sub", json!("bob")).make();
-    let ann = token(Algorithm::EdDSA).make();
+    let ann = World::new().session("ann", &[], 0);
     let seen = World::new().ask(&get("/api/x").session(&ann).bearer(&bob));
     assert_eq!(seen.passed("forwarded").claims()["sub"], "bob");
     // A bad one isn't made good by the other.
@@ -94,16 +94,58 @@ fn groups_come_from_the_claim_of_the_settings() {
 }
 
 #[test]
-fn access_tokens_and_lists_of_audiences_are_read_too() {
-    let kinds = [json!("at+jwt"), json!("application/at+jwt"), json!("jwt"), json!("AT+JWT")];
-    for typ in kinds {
-        let t =
-            token(Algorithm::EdDSA).header("typ", typ).claim("aud", json!(["other", "countersign"])).make();
+fn access_tokens_say_that_they_are_and_lists_of_audiences_are_read() {
+    let audiences = json!(["other", crate::issuer::AUDIENCE]);
+    for typ in [json!("at+jwt"), json!("application/at+jwt"), json!("AT+JWT")] {
+        let t = token(Algorithm::EdDSA).header("typ", typ).claim("aud", audiences.clone()).make();
         World::new().ask(&get("/api/x").bearer(&t)).passed("forwarded");
     }
-    World::new()
-        .ask(&get("/api/x").bearer(&token(Algorithm::EdDSA).without_header("typ").make()))
-        .passed("forwarded");
+}
+
+/// Issuers that don't follow RFC 9068 don't say so; then what only an ID token has tells it apart.
+#[test]
+fn of_an_issuer_that_does_not_say_which_are_access_tokens_any_but_id_tokens_are_taken() {
+    let plain = token(Algorithm::EdDSA).header("typ", json!("JWT"));
+    let unnamed = token(Algorithm::EdDSA).without_header("typ");
+    for t in [&plain, &unnamed] {
+        World::new().ask(&get("/api/x").bearer(&t.make())).refused(401, "token-wrong-type");
+    }
+    let world = World::new().setting(|settings| settings["issuers"][0]["bearer_tokens"] = json!("jwt"));
+    for t in [&plain, &unnamed, &token(Algorithm::EdDSA)] {
+        world.ask(&get("/api/x").bearer(&t.make())).passed("forwarded");
+    }
+    for claim in ["nonce", "at_hash", "c_hash"] {
+        let id_token = plain.clone().claim(claim, json!("x")).make();
+        world.ask(&get("/api/x").bearer(&id_token)).refused(401, "token-is-id-token");
+    }
+    // An ID token is for the client.
+    let id_token = plain.clone().claim("aud", json!(crate::issuer::CLIENT)).make();
+    world.ask(&get("/api/x").bearer(&id_token)).refused(401, "token-wrong-audience");
+}
+
+#[test]
+fn an_issuer_without_an_audience_signs_no_bearer_tokens() {
+    let world = World::new()
+        .setting(|settings| drop(settings["issuers"][0].as_object_mut().unwrap().remove("audience")));
+    let t = token(Algorithm::EdDSA).make();
+    world.ask(&get("/api/x").bearer(&t)).refused(401, "token-not-accepted");
+}
+
+/// As Entra ID and others do when somebody is in too many groups.
+#[test]
+fn groups_that_are_too_many_to_be_listed_are_not_taken_for_none() {
+    let without = token(Algorithm::EdDSA).without_claim("groups");
+    for t in [
+        without.clone().claim("_claim_names", json!({ "groups": "src1" })),
+        without.clone().claim("hasgroups", json!(true)),
+        without.clone().claim("hasgroups", json!("true")),
+    ] {
+        let seen = World::new().ask(&get("/api/x").bearer(&t.make()));
+        seen.refused(403, "token-groups-overage");
+    }
+    for t in [without.clone().claim("_claim_names", json!({ "x": "src1" })), without] {
+        World::new().ask(&get("/api/x").bearer(&t.make())).passed("forwarded");
+    }
 }
 
 #[test]

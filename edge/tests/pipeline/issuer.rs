@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::world::NOW;
 
 pub(crate) const ISSUER: &str = "https://idp.example.test";
-pub(crate) const AUDIENCE: &str = "countersign";
+pub(crate) const AUDIENCE: &str = "https://www.example.test/";
+/// The id that the provider knows the edge by.
+pub(crate) const CLIENT: &str = "countersign";
 
 /// RFC 7515 appendix A.2.1: n, e, d, p, q, dp, dq, qi.
 const RSA: [&str; 8] = [
@@ -52,6 +54,17 @@ pub(crate) fn published() -> Vec<u8> {
     key_set(&[rsa_jwk(), p256_jwk(), ed25519_jwk()])
 }
 
+/// The provider's discovery document.
+pub(crate) fn metadata() -> Value {
+    json!({
+        "issuer": ISSUER, "jwks_uri": format!("{ISSUER}/jwks"),
+        "authorization_endpoint": format!("{ISSUER}/auth"), "token_endpoint": format!("{ISSUER}/token"),
+        "end_session_endpoint": format!("{ISSUER}/session/end"),
+        "authorization_response_iss_parameter_supported": true,
+        "response_types_supported": ["code"], "subject_types_supported": ["public"],
+    })
+}
+
 /// A token in the making.
 #[derive(Clone)]
 pub(crate) struct Token {
@@ -68,7 +81,7 @@ pub(crate) fn token(signer: Algorithm) -> Token {
         _ => ("EdDSA", "ed-1"),
     };
     Token {
-        header: json!({ "alg": alg, "kid": kid, "typ": "JWT" }),
+        header: json!({ "alg": alg, "kid": kid, "typ": "at+jwt" }),
         claims: json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "groups": ["engineering", "book-club"],
             "iat": NOW - 60, "exp": NOW + 600,

@@ -58,11 +58,11 @@ fn a_list_that_cannot_be_read_turns_nobody_away_and_is_noted() {
             each_bucket(world.list.as_mut().unwrap(), |value| *value = "not a record".into());
         }),
         ("secret `list-key` is missing", |world| drop(world.secrets.as_mut().unwrap().remove("list-key"))),
-        ("a list key is 32 bytes", |world| {
+        ("a key is 32 bytes", |world| {
             world.secrets.as_mut().unwrap().insert("list-key".into(), b"\xff".to_vec());
         }),
         // The key without its id, as an older release had it.
-        ("list keys are `ID:KEY`", |world| {
+        ("keys are `ID:KEY`", |world| {
             world.secrets.as_mut().unwrap().insert("list-key".into(), LIST_KEY_TEXT.into());
         }),
         ("has no key `k1`", |world| {

@@ -36,7 +36,7 @@ fn a_listed_log_in_is_turned_away_and_the_next_one_is_not() {
         World::new().listing(&[("session:08a5", Action::Throttle), ("session:token-1", Action::Block)]);
     let ask = |sid: serde_json::Value, jti: serde_json::Value| {
         let token = token(Algorithm::EdDSA).claim("sid", sid).claim("jti", jti).make();
-        world.ask(&get("/api/x").session(&token))
+        world.ask(&get("/api/x").bearer(&token))
     };
     let seen = ask(json!("08a5"), json!("token-2"));
     seen.refused(429, "listed-throttle");
@@ -60,12 +60,12 @@ fn the_hardest_over_all_keys_counts() {
         (Action::RequireIdentity, Action::Observe, Action::Throttle, 429),
     ] {
         let listed = [("192.0.2.7", address), ("subject:ann", subject), ("session:08a5", session)];
-        let seen = World::new().listing(&listed).ask(&get("/api/x").session(&ann));
+        let seen = World::new().listing(&listed).ask(&get("/api/x").bearer(&ann));
         seen.refused(status, if status == 403 { "listed-block" } else { "listed-throttle" });
     }
     // Who has to sign in on a public route is known there, but not noted.
     let listed = [("192.0.2.7", Action::RequireIdentity), ("subject:ann", Action::Block)];
-    let seen = World::new().listing(&listed).ask(&get("/static/x").session(&ann));
+    let seen = World::new().listing(&listed).ask(&get("/static/x").bearer(&ann));
     seen.refused(403, "listed-block");
     assert_eq!(seen.record.get("subject"), None);
 }
@@ -103,7 +103,7 @@ fn only_a_verified_token_says_whom_to_look_up() {
 fn the_list_takes_at_most_seven_look_ups_of_a_bucket_or_head() {
     let list = Listing::of(&[("192.0.2.7", Action::RequireIdentity)]);
     let ann = token(Algorithm::EdDSA).claim("sid", json!("08a5")).make();
-    let seen = World::new().with_list(&list).ask(&get("/api/x").session(&ann));
+    let seen = World::new().with_list(&list).ask(&get("/api/x").bearer(&ann));
     seen.passed("forwarded");
     let keys = ["192.0.2.7", "subject:ann", "session:08a5"].map(|key| list.buckets_of(key));
     let expected: Vec<&str> =

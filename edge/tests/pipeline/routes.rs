@@ -36,7 +36,7 @@ fn a_host_that_a_url_parser_dislikes_is_just_a_host() {
 fn a_public_route_gets_no_credentials_and_may_be_cached() {
     let good = token(Algorithm::EdDSA).make();
     let world = World::new();
-    let ask = get("/static/x").session(&good).bearer(&good);
+    let ask = get("/static/x").session(&world.session("ann", &[], 0)).bearer(&good);
     let seen = world.ask(&ask);
     let sent = seen.passed("forwarded");
     assert_eq!(sent.caching, Caching::Allowed);
@@ -54,7 +54,8 @@ fn a_public_route_gets_no_credentials_and_may_be_cached() {
 #[test]
 fn everything_else_passes_the_cache_without_our_credentials_but_with_the_applications() {
     let good = token(Algorithm::EdDSA).make();
-    let seen = World::new().ask(&get("/api/x").session(&good).bearer(&good));
+    let session = World::new().session("ann", &[], 0);
+    let seen = World::new().ask(&get("/api/x").session(&session).bearer(&good));
     let sent = seen.passed("forwarded");
     assert_eq!(sent.caching, Caching::Pass);
     assert_eq!(sent.all("cookie"), ["theme=dark; lang=en"]);

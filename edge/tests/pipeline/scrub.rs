@@ -155,6 +155,6 @@ fn a_head_beyond_the_limits_is_refused() {
     let mut received = get("/static/x").received();
     received.too_large = Some("a header is longer than 131072 bytes".to_owned());
     let answer = countersign_edge::pipeline::handle(&world, &received);
-    let countersign_edge::answer::Answer::Refused(refusal) = answer else { panic!("let on") };
-    assert_eq!(refusal.status.code(), 431);
+    let countersign_edge::answer::Answer::Own(refusal) = answer else { panic!("let on") };
+    assert_eq!(refusal.status, 431);
 }

@@ -79,8 +79,9 @@ fn any_other_assertion_is_deleted_and_proves_nothing() {
 fn an_assertion_of_another_key_service_or_data_centre_is_not_ours() {
     let assertion = vouched_for("/api/x");
     let ask = get("/api/x").header("countersign-assertion", assertion.as_str());
-    for (setting, value) in [("audience", "us-1"), ("environment", "staging"), ("service", "edge-shop")] {
-        let world = World::new().setting(|settings| settings[setting] = value.into());
+    let settings = [("/origins/0/audience", "us-1"), ("/environment", "staging"), ("/service", "edge-shop")];
+    for (setting, value) in settings {
+        let world = World::new().setting(|settings| *settings.pointer_mut(setting).unwrap() = value.into());
         world.ask(&ask).refused(401, "identity-required");
     }
     // RFC 8032 section 7.1, test 2: another key under the same name.

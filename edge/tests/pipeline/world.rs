@@ -8,15 +8,16 @@ use std::time::Duration;
 use countersign_contract::assertion::AssertionKeys;
 use countersign_contract::list::Action;
 use countersign_contract::policy::{EdgePolicy, PolicyDigest};
-use countersign_contract::time::UnixMillis;
-use countersign_edge::answer::Answer;
+use countersign_contract::time::{UnixMillis, UnixSeconds};
+use countersign_edge::answer::{Answer, OwnAnswer};
 use countersign_edge::forward::{Caching, Forward};
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
-    ASSERTION_KEY, CacheEntry, FetchFault, Fetched, LIST_KEY, Make, OriginHead, Platform, Protocol, Received,
-    SECRET_STORE, SendFault, Store, StoreFault,
+    ASSERTION_KEY, Attempt, CacheEntry, Fetch, FetchFault, Fetched, LIST_KEY, Make, OriginHead, Platform,
+    Protocol, Received, SECRET_STORE, SESSION_KEY, SendFault, Store, StoreFault,
 };
-use countersign_edge::settings::{BackendName, KeySetUrl};
+use countersign_edge::sealed::{Kind, SessionKeys};
+use countersign_edge::session::{NewSession, Session};
 use serde_json::{Value, json};
 
 use crate::issuer;
@@ -25,7 +26,10 @@ use crate::listing::{LIST_KEY_TEXT, Listing};
 /// When the tests play, in seconds.
 pub(crate) const NOW: u64 = 1_795_000_000;
 pub(crate) const HOST: &str = "www.example.test";
-pub(crate) const COOKIE: &str = "__Host-session";
+pub(crate) const COOKIE: &str = countersign_edge::session::COOKIE;
+/// The keys of sessions, the second to replace the first.
+pub(crate) const SESSION_KEYS: &str =
+    "s1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 s2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
 /// The edge's private key: that of RFC 8032 section 7.1, test 1, as RFC 8037 appendix A.1 gives it.
 pub(crate) const EDGE_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"edge-1",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#;
@@ -40,11 +44,20 @@ pub(crate) struct World {
     pub(crate) list: Items,
     pub(crate) secrets: Result<BTreeMap<String, Vec<u8>>, StoreFault>,
     pub(crate) origin: Result<OriginHead, SendFault>,
+    /// Origins that can't be reached, by backend.
+    pub(crate) unreachable: BTreeSet<&'static str>,
     pub(crate) key_server: RefCell<Result<Fetched, FetchFault>>,
+    pub(crate) metadata: RefCell<Result<Fetched, FetchFault>>,
+    pub(crate) token_endpoint: RefCell<Result<Fetched, FetchFault>>,
+    /// The forms that were sent to the token endpoint, with their `Authorization`.
+    pub(crate) redeemed: RefCell<Vec<(Option<String>, String)>>,
+    /// How often the keys were fetched.
     pub(crate) fetches: Cell<usize>,
+    pub(crate) body: Vec<u8>,
+    drawn: Cell<u8>,
     cache: RefCell<HashMap<String, (Vec<u8>, u64)>>,
     locks: RefCell<HashMap<String, u64>>,
-    forwards: RefCell<Vec<Forward>>,
+    forwards: RefCell<Vec<(Forward, Attempt)>>,
     lines: RefCell<Vec<String>>,
     looked_up: RefCell<Vec<(Store, String)>>,
 }
@@ -66,8 +79,13 @@ impl World {
         };
         let mut config: BTreeMap<String, String> = policy.to_items().unwrap().into_iter().collect();
         config.insert("settings".to_owned(), settings().to_string());
-        let secrets = [(ASSERTION_KEY, EDGE_KEY.to_owned()), (LIST_KEY, format!("k1:{LIST_KEY_TEXT}"))]
-            .map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        let secrets = [
+            (ASSERTION_KEY, EDGE_KEY.to_owned()),
+            (LIST_KEY, format!("k1:{LIST_KEY_TEXT}")),
+            (SESSION_KEY, SESSION_KEYS.to_owned()),
+            ("client-secret", "s3cr+t".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()));
         Self {
             now: Cell::new(NOW),
             random: Some(*b"0123456789abcdef"),
@@ -78,9 +96,16 @@ impl World {
                 status: 200,
                 header_names: vec!["content-type".to_owned()],
                 decisions: vec![],
+                receipts: vec![],
             }),
+            unreachable: BTreeSet::new(),
             key_server: RefCell::new(Ok(Fetched { status: 200, body: issuer::published() })),
+            metadata: RefCell::new(Ok(Fetched { status: 200, body: issuer::metadata().to_string().into() })),
+            token_endpoint: RefCell::new(Ok(Fetched { status: 500, body: vec![] })),
+            redeemed: RefCell::default(),
             fetches: Cell::new(0),
+            body: vec![],
+            drawn: Cell::new(0),
             cache: RefCell::default(),
             locks: RefCell::default(),
             forwards: RefCell::default(),
@@ -127,13 +152,17 @@ impl World {
 
 pub(crate) fn settings() -> Value {
     json!({
-        "version": 1, "service": "edge-www", "audience": "eu-1", "environment": "production",
-        "backend": "haproxy", "assertion_lifetime_seconds": 30, "session_cookie": COOKIE,
-        "clock_skew_seconds": 30,
+        "version": 1, "service": "edge-www", "environment": "production",
+        "origins": [{ "backend": "haproxy", "audience": "eu-1" }],
+        "assertion_lifetime_seconds": 30, "clock_skew_seconds": 30,
         "issuers": [{
-            "issuer": issuer::ISSUER, "audience": issuer::AUDIENCE, "jwks_uri": "http://idp.example.test/jwks",
-            "jwks_backend": "idp", "groups_claim": "groups", "algorithms": ["RS256", "ES256", "EdDSA"],
+            "name": "staff", "issuer": issuer::ISSUER, "audience": issuer::AUDIENCE, "backend": "idp",
+            "groups_claim": "groups", "algorithms": ["RS256", "ES256", "EdDSA"],
             "jwks_max_age_seconds": 300, "jwks_stale_seconds": 3600, "refetch_cooldown_seconds": 10,
+        }],
+        "logins": [{
+            "issuer": "staff", "hosts": [HOST], "client_id": issuer::CLIENT, "scopes": ["openid", "groups"],
+            "session_lifetime_seconds": 3600, "renew_after_seconds": 600,
         }],
     })
 }
@@ -171,7 +200,10 @@ impl Platform for World {
     }
 
     fn random(&self) -> Option<[u8; 16]> {
-        self.random
+        let mut random = self.random?;
+        // Never the same twice.
+        random[15] = random[15].wrapping_add(self.drawn.replace(self.drawn.get().wrapping_add(1)));
+        Some(random)
     }
 
     fn service_version(&self) -> Option<u64> {
@@ -195,16 +227,38 @@ impl Platform for World {
         self.lines.borrow_mut().push(line.to_owned());
     }
 
-    fn send(&self, forward: &Forward) -> Result<OriginHead, SendFault> {
-        self.forwards.borrow_mut().push(forward.clone());
+    fn body(&self, most: usize) -> Result<Vec<u8>, FetchFault> {
+        if self.body.len() > most { Err(FetchFault::TooLong(most)) } else { Ok(self.body.clone()) }
+    }
+
+    fn send(&self, forward: &Forward, attempt: Attempt) -> Result<OriginHead, SendFault> {
+        let mut forwards = self.forwards.borrow_mut();
+        let sent_before = forwards.last().map(|(_, attempt)| *attempt);
+        assert_ne!(sent_before, Some(Attempt::Last), "sent after the last attempt");
+        forwards.push((forward.clone(), attempt));
+        if self.unreachable.contains(forward.backend.as_str()) {
+            let backend = forward.backend.to_string();
+            return Err(SendFault { backend, reason: "connection refused".to_owned() });
+        }
         self.origin.clone()
     }
 
-    fn fetch(&self, backend: &BackendName, url: &KeySetUrl, most: usize) -> Result<Fetched, FetchFault> {
-        assert_eq!((backend.as_str(), url.as_str()), ("idp", "http://idp.example.test/jwks"));
-        self.fetches.set(self.fetches.get() + 1);
-        let fetched = self.key_server.borrow().clone()?;
-        if fetched.body.len() > most { Err(FetchFault::TooLong(most)) } else { Ok(fetched) }
+    fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchFault> {
+        assert_eq!(fetch.backend.as_str(), "idp");
+        let path = fetch.url.as_str().strip_prefix(issuer::ISSUER).unwrap();
+        let fetched = match (path, fetch.form) {
+            ("/.well-known/openid-configuration", None) => self.metadata.borrow().clone()?,
+            ("/jwks", None) => {
+                self.fetches.set(self.fetches.get() + 1);
+                self.key_server.borrow().clone()?
+            }
+            ("/token", Some(form)) => {
+                self.redeemed.borrow_mut().push((form.authorization.clone(), form.body.clone()));
+                self.token_endpoint.borrow().clone()?
+            }
+            other => panic!("nobody fetches {other:?}"),
+        };
+        if fetched.body.len() > fetch.most { Err(FetchFault::TooLong(fetch.most)) } else { Ok(fetched) }
     }
 
     fn cached(&self, entry: &CacheEntry, make: Make<'_>) -> Result<Vec<u8>, FetchFault> {
@@ -240,6 +294,21 @@ impl World {
         Ok(content)
     }
 
+    /// A session cookie of somebody who signed in `ago` seconds ago.
+    pub(crate) fn session(&self, subject: &str, groups: &[&str], ago: u64) -> String {
+        let session = Session::new(NewSession {
+            host: HOST,
+            issuer: "staff".to_owned().try_into().unwrap(),
+            subject: subject.parse().unwrap(),
+            session: Some("08a5".parse().unwrap()),
+            groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
+            now: UnixSeconds(self.now.get() - ago),
+            renew_after: 600,
+            lifetime: 3600,
+        });
+        SessionKeys::load(self, None).unwrap().seal(Kind::Session, &session)
+    }
+
     pub(crate) fn absent(store: &'static str) -> StoreFault {
         StoreFault::Absent(store)
     }
@@ -258,12 +327,13 @@ impl World {
         let answer = pipeline::handle(self, &received);
         let lines = self.lines.take();
         assert_eq!(lines.len(), 1, "one record a request: {lines:?}");
-        let mut forwards = self.forwards.take();
-        assert!(forwards.len() <= 1, "sent more than once");
+        let mut sent: Vec<Sent> =
+            self.forwards.take().iter().map(|(forward, _)| Sent::of(ask, forward)).collect();
         Seen {
             answer,
             record: serde_json::from_str(&lines[0]).unwrap(),
-            sent: forwards.pop().map(|forward| Sent::of(ask, &forward)),
+            sent: sent.pop(),
+            unanswered: sent,
             looked_up: self.looked_up.take(),
         }
     }
@@ -320,8 +390,8 @@ impl Ask {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    pub(crate) fn session(self, token: &str) -> Self {
-        self.header("cookie", format!("theme=dark; {COOKIE}={token}; lang=en"))
+    pub(crate) fn session(self, session: &str) -> Self {
+        self.header("cookie", format!("theme=dark; {COOKIE}={session}; lang=en"))
     }
 
     pub(crate) fn received(&self) -> Received {
@@ -341,6 +411,10 @@ impl Ask {
             authorization: values("authorization"),
             assertion: values("countersign-assertion"),
             upgrade: values("upgrade"),
+            accept: values("accept"),
+            content_length: values("content-length"),
+            fetch_mode: values("sec-fetch-mode"),
+            fetch_site: values("sec-fetch-site"),
             too_large: None,
         }
     }
@@ -351,7 +425,10 @@ impl Ask {
 pub(crate) struct Seen {
     pub(crate) answer: Answer,
     pub(crate) record: Value,
+    /// As the origin that answered got it.
     pub(crate) sent: Option<Sent>,
+    /// As those would have got it that could not be reached.
+    pub(crate) unanswered: Vec<Sent>,
     pub(crate) looked_up: Vec<(Store, String)>,
 }
 
@@ -404,11 +481,9 @@ impl Seen {
     /// States a refusal, whether or not HAProxy was asked.
     #[track_caller]
     pub(crate) fn answered(&self, status: u16, reason: &str) -> &Self {
-        let Answer::Refused(answer) = &self.answer else {
-            panic!("let on, expected {reason}: {}", self.record)
-        };
+        let answer = self.own();
         assert_eq!(self.record["reason"], reason, "{}", self.record);
-        assert_eq!(answer.status.code(), status);
+        assert_eq!(answer.status, status);
         assert_eq!(self.record["status"], status);
         assert_eq!(self.record["verdict"], "deny");
         self
@@ -432,9 +507,22 @@ impl Seen {
             .collect()
     }
 
-    /// A header of a refusal.
+    /// The answer, which has to be the edge's own.
+    #[track_caller]
+    pub(crate) fn own(&self) -> &OwnAnswer {
+        let Answer::Own(answer) = &self.answer else { panic!("let on: {}", self.record) };
+        answer
+    }
+
+    /// The cookies that are set, each `name=value` and the rest.
+    pub(crate) fn set_cookies(&self) -> Vec<(&str, &str)> {
+        let cookies = self.own().headers.iter().filter(|(name, _)| *name == "set-cookie");
+        cookies.map(|(_, value)| value.split_once("; ").unwrap()).collect()
+    }
+
+    /// A header of an answer of the edge's own.
     pub(crate) fn answer_header(&self, wanted: &str) -> Option<&str> {
-        let Answer::Refused(answer) = &self.answer else { return None };
+        let Answer::Own(answer) = &self.answer else { return None };
         answer.headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
     }
 }

@@ -1,0 +1,114 @@
+//! Sending a request on: to the first data centre that can be reached, under a word for that one.
+
+use countersign_contract::decision_id::DecisionId;
+use countersign_contract::header;
+use countersign_contract::route::Class;
+
+use crate::credential::{self, CookieChange};
+use crate::forward::{Caching, Credentials, Forward, Handling};
+use crate::platform::{Attempt, OriginHead, Platform, Received};
+use crate::record::Journal;
+use crate::refusal::Refusal;
+use crate::scrub::{self, Canonical};
+use crate::settings::{Origin, Settings};
+
+/// A request that is to be sent on.
+pub struct Outgoing<'a, P> {
+    /// Sends it.
+    pub platform: &'a P,
+    /// As it came.
+    pub received: &'a Received,
+    /// As it was read.
+    pub request: &'a Canonical<'a>,
+    /// The settings.
+    pub settings: &'a Settings,
+}
+
+impl<P: Platform> Outgoing<'_, P> {
+    /// Sends it under what `vouch` signs, and where a data centre can't be reached to the next one, under a
+    /// decision of its own: an assertion is for one data centre, and for one attempt.
+    ///
+    /// # Errors
+    /// [`Refusal`] of `vouch`, or where no origin gave an answer.
+    pub fn send(
+        &self,
+        handling: Handling,
+        journal: &mut Journal,
+        mut vouch: impl FnMut(&Origin, &mut Journal) -> Result<String, Refusal>,
+    ) -> Result<OriginHead, Refusal> {
+        let mut failed = None;
+        for (origin, attempt) in self.attempts() {
+            if let Some(fault) = failed.take() {
+                journal.detail(format!("{fault}, as decision `{}`", journal.id()));
+                let random = self.platform.random().ok_or(Refusal::RandomUnavailable)?;
+                journal.continues(DecisionId::from_random(random));
+            }
+            let assertion = vouch(origin, journal)?;
+            match self.platform.send(&self.forward(handling, origin, assertion.into_bytes()), attempt) {
+                Ok(answered) => return check_status(answered),
+                Err(fault) => failed = Some(fault),
+            }
+        }
+        Err(failed.map_or(Refusal::InternalFault("there is no origin".to_owned()), Refusal::from))
+    }
+
+    /// Sends it under the assertion that it came with.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the origin gave no answer.
+    pub fn pass_through(&self, handling: Handling, origin: &Origin) -> Result<OriginHead, Refusal> {
+        let assertion = self.received.assertion.first().cloned().unwrap_or_default();
+        check_status(self.platform.send(&self.forward(handling, origin, assertion), Attempt::Last)?)
+    }
+
+    /// Every origin for a request that can be repeated; of others nobody knows how much has arrived.
+    fn attempts(&self) -> Vec<(&Origin, Attempt)> {
+        let origins = &self.settings.origins;
+        if origins.others.is_empty() || !self.can_be_repeated() {
+            return vec![(&origins.first, Attempt::Last)];
+        }
+        let last = origins.others.len();
+        let attempt = |index| if index == last { Attempt::Last } else { Attempt::MoreMayFollow };
+        origins.iter().enumerate().map(|(index, origin)| (origin, attempt(index))).collect()
+    }
+
+    /// Whether it changes nothing (RFC 9110 section 9.2.1) and has no body.
+    fn can_be_repeated(&self) -> bool {
+        let has_body = self.received.header_names.iter().any(|name| name == "transfer-encoding")
+            || self.received.content_length.iter().any(|length| length.trim_ascii() != b"0");
+        self.request.method.is_safe() && !has_body
+    }
+
+    /// What goes to HAProxy: the request as sent, without what only we may say and without what proves
+    /// who is asking, under exactly one assertion.
+    fn forward(&self, handling: Handling, origin: &Origin, assertion: Vec<u8>) -> Forward {
+        let Self { received, request, .. } = self;
+        let mut remove: Vec<String> =
+            received.header_names.iter().filter(|name| scrub::is_dropped(name)).cloned().collect();
+        let mut set = vec![(header::ASSERTION, assertion)];
+        if received.host.is_empty() {
+            // HTTP/1.1 towards HAProxy wants one, and it has to be the one that is bound.
+            set.push(("host", request.host.to_vec()));
+        }
+        let Handling { class, credentials } = handling;
+        if class == Class::Public {
+            remove.extend(["authorization".to_owned(), "cookie".to_owned()]);
+        } else {
+            if credentials == Credentials::Removed && credential::has_bearer(received) {
+                remove.push("authorization".to_owned());
+            }
+            match credential::without_own_cookies(received) {
+                CookieChange::Removed => remove.push("cookie".to_owned()),
+                CookieChange::Replaced(others) => set.push(("cookie", others)),
+                CookieChange::Kept => {}
+            }
+        }
+        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+        let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
+        Forward { backend: origin.backend.clone(), remove, set, caching }
+    }
+}
+
+fn check_status(origin: OriginHead) -> Result<OriginHead, Refusal> {
+    if (200..600).contains(&origin.status) { Ok(origin) } else { Err(Refusal::OriginStatus(origin.status)) }
+}

@@ -1,0 +1,128 @@
+//! What we vouch for, said in claims: one set for each attempt to send a request.
+
+use std::net::IpAddr;
+
+use countersign_contract::assertion::{AssertionSigner, Claims, VERSION};
+use countersign_contract::binding::RequestBinding;
+use countersign_contract::name::SessionId;
+use countersign_contract::policy::PolicyDigest;
+use countersign_contract::route::{Mode, Route};
+use countersign_contract::time::UnixSeconds;
+
+use crate::identify::Identity;
+use crate::record::Journal;
+use crate::refusal::Refusal;
+use crate::scrub::Canonical;
+use crate::settings::{Origin, Settings};
+
+/// What all that is said of one request has in common.
+pub struct Vouching<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The request.
+    pub request: &'a Canonical<'a>,
+    /// The key that signs.
+    pub signer: &'a AssertionSigner,
+    /// The digest of the policy.
+    pub policy: &'a PolicyDigest,
+    /// The generation of the list that was looked at.
+    pub list_generation: Option<u64>,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The version of this program.
+    pub service_version: Option<u64>,
+    /// Now.
+    pub now: UnixSeconds,
+}
+
+/// Of whom something is said.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// Of nobody.
+    Nobody,
+    /// Of somebody signed in whom the route doesn't learn of.
+    Known,
+    /// Of somebody.
+    Somebody(Identity),
+    /// Of a log-in that is over.
+    Ended(SessionId),
+}
+
+impl Vouching<'_> {
+    /// Signs what is vouched for to an origin, under the journal's decision id. Where nothing is enforced,
+    /// somebody who doesn't fit into an assertion becomes nobody: never a part of their groups.
+    ///
+    /// # Errors
+    /// [`Refusal`] where they don't fit and the route is enforced.
+    pub fn vouch(
+        &self,
+        whom: &Whom,
+        origin: &Origin,
+        route: &Route,
+        journal: &mut Journal,
+    ) -> Result<String, Refusal> {
+        if let Whom::Somebody(who) = whom {
+            let fitting = self.sign(whom, origin, journal);
+            let refusal = match (fitting, route.mode) {
+                (Err(refusal), Mode::Observe | Mode::Off) => refusal,
+                (signed, _) => {
+                    journal.identity(&who.subject, &who.groups);
+                    return signed;
+                }
+            };
+            match route.mode {
+                Mode::Observe => journal.would(refusal),
+                Mode::Enforce | Mode::Off => {
+                    journal.detail(format!("nobody is vouched for: {refusal}"));
+                }
+            }
+            return self.sign(&Whom::Nobody, origin, journal);
+        }
+        self.sign(whom, origin, journal)
+    }
+
+    /// Signs it as it is.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it doesn't fit into an assertion.
+    pub fn sign(&self, whom: &Whom, origin: &Origin, journal: &mut Journal) -> Result<String, Refusal> {
+        let claims = self.claims(whom, origin, journal);
+        let assertion = self.signer.mint(&claims)?;
+        journal.key(self.signer.id());
+        Ok(assertion)
+    }
+
+    fn claims(&self, whom: &Whom, origin: &Origin, journal: &Journal) -> Claims {
+        let Self { settings, request, now, .. } = *self;
+        let nobody = Claims {
+            v: VERSION,
+            iss: settings.service.clone(),
+            aud: origin.audience.clone(),
+            iat: now,
+            exp: now.plus(settings.assertion_lifetime_seconds),
+            txn: journal.id(),
+            req: RequestBinding::of(request.method, &request.authority, &request.target),
+            ip: self.client,
+            sub: None,
+            sid: None,
+            groups: Vec::new(),
+            known: false,
+            ends: None,
+            env: settings.environment.clone(),
+            sv: self.service_version,
+            pol: Some(self.policy.clone()),
+            rep: self.list_generation,
+        };
+        match whom {
+            Whom::Nobody => nobody,
+            Whom::Known => Claims { known: true, ..nobody },
+            Whom::Somebody(who) => Claims {
+                sub: Some(who.subject.clone()),
+                sid: who.session.clone(),
+                groups: who.groups.clone(),
+                ..nobody
+            },
+            Whom::Ended(session) => Claims { ends: Some(session.clone()), ..nobody },
+        }
+    }
+}
