@@ -2,11 +2,10 @@
 
 use countersign_contract::name::{SessionId, Subject};
 use countersign_contract::time::UnixSeconds;
-use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Value};
 
 use super::fault::{TokenFault, shorten};
-use super::presented::UniqueMembers;
+use super::presented::unique_members;
 use crate::settings::Issuer;
 
 /// A date beyond this (year 9999) is nonsense, and sums with it must not overflow.
@@ -18,11 +17,7 @@ pub(super) struct Claims(Map<String, Value>);
 
 impl Claims {
     pub(super) fn parse(json: &[u8]) -> Result<Self, TokenFault> {
-        let mut reader = serde_json::Deserializer::from_slice(json);
-        let malformed = |e: serde_json::Error| TokenFault::MalformedClaims(e.to_string());
-        let members = UniqueMembers.deserialize(&mut reader).map_err(malformed)?;
-        reader.end().map_err(malformed)?;
-        Ok(Self(members))
+        unique_members(json).map(Self).map_err(|e| TokenFault::MalformedClaims(e.to_string()))
     }
 
     /// The issuer of the settings that the token names. Its name picks the keys, so it is compared

@@ -8,6 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::fault::shorten;
+use super::presented::unique_members;
 use crate::settings::SigningAlgorithm;
 
 /// The longest key set that is read, in bytes.
@@ -15,6 +16,10 @@ pub const LONGEST_KEY_SET: usize = 256 * 1024;
 
 /// RFC 7518 section 3.3 asks for 2048 bits; the library takes no more than 4096.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
+/// The members of a private JWK (RFC 7518 sections 6.2.2 and 6.3.2, RFC 8037 section 2): one prime
+/// is as good as the private exponent.
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// The keys of one issuer that tokens can be verified with.
 #[derive(Debug)]
@@ -62,11 +67,6 @@ pub struct VerifyingKey {
     decoding: DecodingKey,
 }
 
-#[derive(Deserialize)]
-struct RawSet {
-    keys: Vec<Value>,
-}
-
 /// The members of a JWK that are looked at.
 #[derive(Deserialize)]
 struct Jwk {
@@ -81,7 +81,6 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
-    d: Option<Value>,
 }
 
 impl KeySet {
@@ -92,9 +91,12 @@ impl KeySet {
     /// # Errors
     /// [`KeySetFault`] if no key is left.
     pub fn parse(json: &[u8]) -> Result<Self, KeySetFault> {
-        let set: RawSet = serde_json::from_slice(json).map_err(|e| KeySetFault::NotAKeySet(e.to_string()))?;
-        let published = set.keys.len();
-        let usable: Vec<VerifyingKey> = set.keys.into_iter().filter_map(VerifyingKey::from_json).collect();
+        let mut set = unique_members(json).map_err(|e| KeySetFault::NotAKeySet(e.to_string()))?;
+        let Some(Value::Array(keys)) = set.remove("keys") else {
+            return Err(KeySetFault::NotAKeySet("expected an array `keys`".to_owned()));
+        };
+        let published = keys.len();
+        let usable: Vec<VerifyingKey> = keys.into_iter().filter_map(VerifyingKey::from_json).collect();
         let once = |key: &&VerifyingKey| {
             key.id.is_none()
                 || usable
@@ -128,9 +130,14 @@ impl KeySet {
 
 impl VerifyingKey {
     fn from_json(json: Value) -> Option<Self> {
+        // By hand, since a derived reader would take an array of the values as well.
+        let members = json.as_object()?;
+        // A key whose private half is published, or a part that gives it away, is anybody's.
+        if PRIVATE_MEMBERS.iter().any(|name| members.get(*name).is_some_and(|said| !said.is_null())) {
+            return None;
+        }
         let jwk: Jwk = serde_json::from_value(json).ok()?;
-        // A key whose private half is published is anybody's.
-        if jwk.d.is_some() || !jwk.is_for_verifying() {
+        if !jwk.is_for_verifying() {
             return None;
         }
         let (algorithm, signature_length, decoding) = match jwk.kty.as_str() {
