@@ -62,6 +62,8 @@ const provider = new Provider(configuration.issuer, {
     ctx.type = 'html';
     ctx.body = errorPage(out);
   },
+  // No script of another origin has any business here.
+  clientBasedCORS: () => false,
   fetch: deliveryTo(configuration.deliver_to),
   features: {
     devInteractions: { enabled: false },

@@ -1,10 +1,14 @@
 //! `cargo xtask setup`: finds what the other commands need, and brings what is missing.
 
+mod browser;
 mod cargo_deny;
 mod fastly_cli;
 mod haproxy;
 mod linker;
 mod load;
+mod node;
+mod npm;
+mod oidc;
 mod viceroy;
 mod wasm;
 
@@ -26,6 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     for_the_stage()?;
     fastly_cli()?;
+    for_log_in()?;
     arguments.haproxy.map_or(Ok(()), haproxy_of)
 }
 
@@ -40,6 +45,13 @@ pub(crate) fn for_the_stage() -> Result<(), Fault> {
 /// What the stand-in of Fastly's API is tested with.
 pub(crate) fn fastly_cli() -> Result<(), Fault> {
     fastly_cli::bring()
+}
+
+/// What log-in is tested with: an identity provider and a browser, and what runs them.
+pub(crate) fn for_log_in() -> Result<(), Fault> {
+    node::bring()?;
+    oidc::bring()?;
+    browser::bring()
 }
 
 /// What the benches need that start HAProxy.

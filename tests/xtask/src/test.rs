@@ -29,6 +29,7 @@ enum Scenes {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     setup::for_the_stage()?;
+    setup::for_log_in()?;
     let built = build::run()?;
     if let Some(version) = arguments.haproxy {
         setup::haproxy_of(version)?;
