@@ -47,6 +47,28 @@ impl Reply {
         }
     }
 
+    /// An HTML page with status 200.
+    #[must_use]
+    pub fn html(page: &str) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("Content-Type".into(), "text/html; charset=utf-8".into())],
+            body: page.into(),
+        }
+    }
+
+    /// The bytes on the wire.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        // A client reads the number; the phrase may be empty (RFC 9112 section 4).
+        let mut bytes = format!("HTTP/1.1 {} \r\n", self.status).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
     /// An empty answer.
     #[must_use]
     pub fn status(status: u16) -> Self {
@@ -110,24 +132,19 @@ async fn converse(mut stream: TcpStream, handler: Arc<Handler>) {
             name.eq_ignore_ascii_case("transfer-encoding")
                 || name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
         });
-        let reply = handler(received);
-        // A client reads the number; the phrase may be empty (RFC 9112 section 4).
-        let mut bytes = format!("HTTP/1.1 {} \r\n", reply.status).into_bytes();
-        for (name, value) in &reply.headers {
-            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-        }
+        let mut reply = handler(received);
         if closes {
-            bytes.extend_from_slice(b"Connection: close\r\n");
+            reply.headers.push(("Connection".into(), "close".into()));
         }
-        bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", reply.body.len()).as_bytes());
-        bytes.extend_from_slice(&reply.body);
+        let bytes = reply.bytes();
         if stream.write_all(&bytes).await.is_err() || closes {
             return;
         }
     }
 }
 
-async fn receive(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {
+/// Reads one request; what came of the next one stays in `buffer`. `None` at the end, or when it is not HTTP.
+pub(crate) async fn receive(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {
     loop {
         if let Some((received, length)) = parse(buffer)? {
             buffer.drain(..length);

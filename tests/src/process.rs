@@ -1,7 +1,7 @@
 //! A program started by the stage: its own process group, its lines, its end.
 
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,14 +57,36 @@ impl Process {
         journals: &Journals,
         reaper: &Arc<Reaper>,
     ) -> Result<Self, Trouble> {
+        Self::spawn(name.into(), command.stdin(Stdio::null()), journals, reaper)
+    }
+
+    /// As [`Process::start`], with a pipe to its standard input.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when the program cannot be started.
+    pub fn start_spoken_to(
+        name: impl Into<String>,
+        command: &mut Command,
+        journals: &Journals,
+        reaper: &Arc<Reaper>,
+    ) -> Result<(Self, ChildStdin), Trouble> {
         let name = name.into();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(Trouble::io(format!("start {name} (`{}`)", command.get_program().to_string_lossy())))?;
+        let mut process = Self::spawn(name.clone(), command.stdin(Stdio::piped()), journals, reaper)?;
+        let input = process.child.stdin.take();
+        let input = input.ok_or_else(|| Trouble::unexpected(format!("a pipe to {name}"), "none"))?;
+        Ok((process, input))
+    }
+
+    fn spawn(
+        name: String,
+        command: &mut Command,
+        journals: &Journals,
+        reaper: &Arc<Reaper>,
+    ) -> Result<Self, Trouble> {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().map_err(
+                Trouble::io(format!("start {name} (`{}`)", command.get_program().to_string_lossy())),
+            )?;
         reaper.watch(child.id());
         if let Some(out) = child.stdout.take() {
             journals.out.follow(out);
