@@ -47,8 +47,6 @@ const provider = new Provider(configuration.issuer, {
   },
   scopes: ['openid', 'groups'],
   claims: { openid: ['sub'], groups: ['groups'] },
-  // The groups stand in the ID token itself: the edge asks no userinfo endpoint.
-  conformIdTokenClaims: false,
   pkce: { required: () => true },
   ttl: { ...TTL, ...configuration.ttl },
   responseTypes: ['code'],
@@ -67,6 +65,7 @@ const provider = new Provider(configuration.issuer, {
   fetch: deliveryTo(configuration.deliver_to),
   features: {
     devInteractions: { enabled: false },
+    // Without it the groups stand in the ID token itself, where the edge reads them.
     userinfo: { enabled: false },
     clientCredentials: { enabled: true },
     backchannelLogout: { enabled: true },
