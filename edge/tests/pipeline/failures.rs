@@ -39,7 +39,9 @@ fn without_a_key_nothing_passes_and_the_key_is_never_shown() {
     };
     unavailable(&with("{"), "key-unreadable", "not a JWK");
     unavailable(
-        &with(r#"{"kty":"OKP","crv":"Ed25519","kid":"k","d":"c2VjcmV0"}"#),
+        &with(
+            r#"{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"c2VjcmV0"}"#,
+        ),
         "key-unreadable",
         "`d` is not 32 bytes",
     );
