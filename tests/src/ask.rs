@@ -48,7 +48,7 @@ impl Ask {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
-    /// With a session token in the session cookie, among others.
+    /// With a text in the session cookie, among others.
     #[must_use]
     pub fn cookie(self, token: &str) -> Self {
         self.header("Cookie", &format!("theme=dark; {SESSION_COOKIE}={token}; lang=en"))

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::ask::{Ask, Observed};
 use crate::cluster::{Client, Cluster, Fate, Times};
-use crate::edge::{Edge, EdgeList};
+use crate::edge::{Edge, EdgeList, Trusted};
 use crate::fastly_api::{self, FastlyApi, Kind, Recorded, StoreId, TOKEN};
 use crate::identity_provider::{now, random};
 use crate::node::Node;
@@ -86,6 +86,18 @@ impl Circuit {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(subject: Subject, rules: CircuitRules) -> Result<Self, Trouble> {
+        Self::start_with(subject, rules, Trusted::StandIn).await
+    }
+
+    /// The same with an edge that believes somebody else than the stand-in.
+    ///
+    /// # Errors
+    /// As [`Circuit::start`].
+    pub async fn start_with(
+        subject: Subject,
+        rules: CircuitRules,
+        trusted: Trusted,
+    ) -> Result<Self, Trouble> {
         let api = FastlyApi::start(rules.api).await?;
         let store = api.make(Kind::ConfigStore, LIST_STORE);
         let mut list_keys = [String::new(), String::new()];
@@ -104,8 +116,8 @@ impl Circuit {
         let cluster = Cluster::start_with(subject, rules.bans, Some(told)).await?;
         let [node, _] = cluster.nodes();
         let list = EdgeList { items: Items::new(), keys: &format!("{first} {second}") };
-        let edge =
-            Edge::start(node.address(), list, &cluster.keys(), cluster.folder(), cluster.reaper()).await?;
+        let (keys, folder) = (cluster.keys(), cluster.folder());
+        let edge = Edge::start(node.address(), list, trusted, &keys, folder, cluster.reaper()).await?;
         api.mirror(&store, edge.viceroy().store_file(LIST_STORE))?;
         let circuit = Self { edge, cluster, api, store, list_keys };
         circuit.until_right(Instant::now()).await?;

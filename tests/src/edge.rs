@@ -18,7 +18,7 @@ use crate::records::{self, Joined};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
 use crate::viceroy::{EdgeStores, Items, Viceroy};
-use crate::world::{AUDIENCE, ENVIRONMENT, SERVICE, SESSION_COOKIE};
+use crate::world::{AUDIENCE, ENVIRONMENT, SERVICE};
 
 /// The list that an edge begins with.
 #[derive(Debug)]
@@ -27,6 +27,28 @@ pub struct EdgeList<'a> {
     pub items: Items,
     /// The secret `list-key`.
     pub keys: &'a str,
+}
+
+/// Whom an edge believes when it says who somebody is.
+#[derive(Debug)]
+pub enum Trusted {
+    /// A stand-in of an identity provider, which only publishes keys.
+    StandIn,
+    /// Somebody else.
+    Provider(Provider),
+}
+
+/// An identity provider, and how people sign in by it.
+#[derive(Debug)]
+pub struct Provider {
+    /// Where it is reached.
+    pub address: SocketAddr,
+    /// `issuers` of the settings.
+    pub issuers: Value,
+    /// `logins` of the settings.
+    pub logins: Value,
+    /// Secrets beside those of every edge.
+    pub secrets: Items,
 }
 
 /// A running edge. Dropping it ends it.
@@ -46,6 +68,7 @@ impl Edge {
     pub async fn start(
         haproxy: SocketAddr,
         list: EdgeList<'_>,
+        trusted: Trusted,
         keys: &Path,
         folder: &Path,
         reaper: &Arc<Reaper>,
@@ -53,15 +76,26 @@ impl Edge {
         let idp = IdentityProvider::start().await?;
         let tap = Tap::start(haproxy).await?;
         let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?).await?;
-        config.insert("settings".into(), settings().to_string());
+        let mut provider = match trusted {
+            Trusted::StandIn => Provider {
+                address: idp.address(),
+                issuers: stand_in(),
+                logins: json!([]),
+                secrets: Items::new(),
+            },
+            Trusted::Provider(provider) => provider,
+        };
+        config.insert("settings".into(), settings(&provider).to_string());
         let private_key = std::fs::read_to_string(keys.join("assertion.private.jwk.json"))
             .map_err(Trouble::io("read the edge's private key"))?;
-        let secrets = Items::from([
+        let mut secrets = Items::from([
             ("assertion-key".to_owned(), private_key),
             ("list-key".to_owned(), list.keys.to_owned()),
         ]);
+        // What the provider brings may replace a key, as a set of two that rotate does.
+        secrets.append(&mut provider.secrets);
         let stores =
-            EdgeStores { haproxy: tap.address(), idp: idp.address(), config, list: list.items, secrets };
+            EdgeStores { haproxy: tap.address(), idp: provider.address, config, list: list.items, secrets };
         let viceroy = Viceroy::start(&stores, folder, reaper).await?;
         Ok(Self { viceroy, idp, tap, stores })
     }
@@ -120,26 +154,27 @@ impl Edge {
 }
 
 /// The edge's item `settings`.
-fn settings() -> Value {
+fn settings(provider: &Provider) -> Value {
     json!({
         "version": 1,
         "service": SERVICE,
-        "audience": AUDIENCE,
         "environment": ENVIRONMENT,
-        "backend": "haproxy",
+        "origins": [{ "backend": "haproxy", "audience": AUDIENCE }],
         "assertion_lifetime_seconds": 30,
-        "session_cookie": SESSION_COOKIE,
         "clock_skew_seconds": 30,
-        "issuers": [{
-            "issuer": identity_provider::ISSUER,
-            "audience": identity_provider::AUDIENCE,
-            "jwks_uri": "http://idp.example.test/jwks",
-            "jwks_backend": "idp",
-            "groups_claim": "groups",
-            "algorithms": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
-            "jwks_max_age_seconds": 300,
-            "jwks_stale_seconds": 3600,
-            "refetch_cooldown_seconds": 10,
-        }],
+        "issuers": provider.issuers,
+        "logins": provider.logins,
     })
+}
+
+/// The stand-in as an issuer: it has no discovery document.
+fn stand_in() -> Value {
+    json!([{
+        "name": "stand-in",
+        "issuer": identity_provider::ISSUER,
+        "audience": identity_provider::AUDIENCE,
+        "backend": "idp",
+        "jwks_uri": "http://idp.example.test/jwks",
+        "algorithms": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
+    }])
 }

@@ -1,7 +1,8 @@
 //! A stand-in for the identity provider: publishes a JWKS and mints the tokens a log-in would give.
 //!
-//! It speaks no OpenID Connect: no discovery, no authorization endpoint, no code exchange. It is
-//! here until log-in is part of the project and a real provider plays this part.
+//! It speaks no OpenID Connect: no discovery, no authorization endpoint, no code exchange. It is for the
+//! scenes that are about something else than who somebody is; those have a real provider, see
+//! [`crate::oidc_provider`].
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -200,6 +201,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], Trouble> {
 fn sign(key: &Key, claims: &Value) -> Result<String, Trouble> {
     let mut header = Header::new(key.algorithm.of_library());
     header.kid = Some(key.id.clone());
+    header.typ = Some("at+jwt".into());
     jsonwebtoken::encode(&header, claims, &key.private)
         .map_err(|error| Trouble::unexpected("a signed token", error.to_string()))
 }

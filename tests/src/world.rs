@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::agent::Agent;
 use crate::ask::{Ask, Markers, Observed};
 use crate::command_line;
-use crate::edge::{Edge, EdgeList};
+use crate::edge::{Edge, EdgeList, Trusted};
 use crate::forge::{Forge, HEADER, Sender};
 use crate::haproxy::{Haproxy, Peering};
 use crate::identity_provider::IdentityProvider;
@@ -32,7 +32,7 @@ pub const AUDIENCE: &str = "eu-1";
 /// The environment.
 pub const ENVIRONMENT: &str = "production";
 /// The cookie that carries a session.
-pub const SESSION_COOKIE: &str = "__Host-session";
+pub const SESSION_COOKIE: &str = "__Host-countersign-session";
 /// The id of the edge's key.
 pub const KEY_ID: &str = "edge-1";
 
@@ -108,7 +108,8 @@ impl World {
             Front::Edge => {
                 let listing = Listing::new()?;
                 let list = EdgeList { items: listing.items()?, keys: listing.key() };
-                let edge = Edge::start(node.address(), list, &keys, folder.path(), &reaper).await?;
+                let trusted = Trusted::StandIn;
+                let edge = Edge::start(node.address(), list, trusted, &keys, folder.path(), &reaper).await?;
                 Some(Before { edge, listing: std::sync::Mutex::new(listing) })
             }
             Front::Nothing => None,

@@ -102,9 +102,9 @@ impl Login {
             return Err(format!("login by `{name}`: `scopes` has to name `openid`, and no scope has spaces"));
         }
         let (lifetime, renewal) = (self.session_lifetime_seconds, self.renew_after_seconds);
-        if !(60..=LONGEST_SESSION_SECONDS).contains(&lifetime) {
+        if !(1..=LONGEST_SESSION_SECONDS).contains(&lifetime) {
             return Err(format!(
-                "login by `{name}`: `session_lifetime_seconds` is {lifetime}, expected 60 to {LONGEST_SESSION_SECONDS}"
+                "login by `{name}`: `session_lifetime_seconds` is {lifetime}, expected 1 to {LONGEST_SESSION_SECONDS}"
             ));
         }
         if renewal == 0 || renewal > lifetime {

@@ -49,7 +49,7 @@ fn mistakes_are_told_with_what_was_expected() {
         ("/logins/0/hosts", json!(["www.example.test:443"]), "no host in lower case"),
         ("/logins/0/scopes", json!(["groups"]), "has to name `openid`"),
         ("/logins/0/scopes", json!(["openid groups"]), "no scope has spaces"),
-        ("/logins/0/session_lifetime_seconds", json!(86_401), "expected 60 to 86400"),
+        ("/logins/0/session_lifetime_seconds", json!(86_401), "expected 1 to 86400"),
         ("/logins/0/renew_after_seconds", json!(3601), "expected 1 to 3600"),
         ("/logins", json!([settings()["logins"][0], settings()["logins"][0]]), "two of `logins`"),
     ] {

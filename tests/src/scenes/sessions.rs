@@ -1,4 +1,4 @@
-//! Session tokens at the edge: which ones are somebody, and which are nobody.
+//! Bearer tokens at the edge: which ones are somebody, and which are nobody.
 
 use serde_json::json;
 
@@ -21,12 +21,12 @@ struct BadToken {
 
 const BAD_TOKENS: [BadToken; 7] = [
     BadToken {
-        name: "a session that has expired",
+        name: "a token that has expired",
         reason: "token-expired",
         make: |world| signed(world, &claims("ann", &["engineering"], now() - 7200, now() - 3600)),
     },
     BadToken {
-        name: "a session of another issuer",
+        name: "a token of another issuer",
         reason: "token-wrong-issuer",
         make: |world| {
             let mut claims = claims("ann", &["engineering"], now(), now() + 600);
@@ -37,7 +37,7 @@ const BAD_TOKENS: [BadToken; 7] = [
         },
     },
     BadToken {
-        name: "a session for another audience",
+        name: "a token for another audience",
         reason: "token-wrong-audience",
         make: |world| {
             let mut claims = claims("ann", &["engineering"], now(), now() + 600);
@@ -48,12 +48,12 @@ const BAD_TOKENS: [BadToken; 7] = [
         },
     },
     BadToken {
-        name: "a session signed by somebody else",
+        name: "a token signed by somebody else",
         reason: "token-signature-invalid",
         make: |world| world.idp()?.forged_token("ann", &["admins"]),
     },
     BadToken {
-        name: "a session that is not signed",
+        name: "a token that is not signed",
         reason: "token-algorithm-none",
         make: |world| {
             let token = world.token(ENGINEER)?;
@@ -63,12 +63,12 @@ const BAD_TOKENS: [BadToken; 7] = [
         },
     },
     BadToken {
-        name: "a session that is no token",
+        name: "a token that is none",
         reason: "token-malformed-parts",
         make: |_| Ok("let-me-in".into()),
     },
     BadToken {
-        name: "an assertion in place of a session",
+        name: "an assertion in place of a token",
         reason: "token-wrong-type",
         make: |world| world.forge().good(&world.ask("GET", "/api/things").request, ENGINEER),
     },
@@ -78,8 +78,8 @@ pub(super) fn scenes() -> Vec<Scene> {
     let mut scenes: Vec<Scene> = TokenAlgorithm::ALL
         .into_iter()
         .map(|algorithm| {
-            let name = format!("a session cookie signed with {}", algorithm.name());
-            Scene::new(name, Whole, Shares, move |world| Box::pin(good_cookie(world, algorithm)))
+            let name = format!("a token signed with {}", algorithm.name());
+            Scene::new(name, Whole, Shares, move |world| Box::pin(good_token(world, algorithm)))
         })
         .collect();
     scenes.extend(
@@ -87,7 +87,7 @@ pub(super) fn scenes() -> Vec<Scene> {
             .iter()
             .map(|bad| Scene::new(bad.name, Whole, Shares, move |world| Box::pin(bad_token(world, bad)))),
     );
-    scenes.push(Scene::new("a session signed by a new key", Whole, Alone, |world| Box::pin(new_key(world))));
+    scenes.push(Scene::new("a token signed by a new key", Whole, Alone, |world| Box::pin(new_key(world))));
     scenes.push(Scene::new("the identity provider is down", Whole, OwnWorld(Agents::Real), |world| {
         Box::pin(provider_down(world))
     }));
@@ -98,9 +98,9 @@ fn signed(world: &World, claims: &serde_json::Value) -> Result<String, Trouble> 
     world.idp()?.token_of(TokenAlgorithm::Es256, claims)
 }
 
-async fn good_cookie(world: &World, algorithm: TokenAlgorithm) -> Result<Row, Trouble> {
+async fn good_token(world: &World, algorithm: TokenAlgorithm) -> Result<Row, Trouble> {
     let token = world.idp()?.token(algorithm, "ann", &["engineering", "book-club"])?;
-    let seen = world.through_edge(&world.ask("GET", "/api/things").cookie(&token)).await?;
+    let seen = world.through_edge(&world.ask("GET", "/api/things").bearer(&token)).await?;
     let leaks = seen.application.as_ref().is_none_or(|seen| seen.mentions(&token));
     Ok(Row::of(&seen)
         .status(200)
@@ -111,7 +111,7 @@ async fn good_cookie(world: &World, algorithm: TokenAlgorithm) -> Result<Row, Tr
             "only groups that the policy names go on",
             seen.application_saw("Countersign-Groups", "engineering"),
         )
-        .holds("the session token stays at the edge", !leaks && seen.application_saw_no(HEADER)))
+        .holds("the token stays at the edge", !leaks && seen.application_saw_no(HEADER)))
 }
 
 async fn bad_token(world: &World, bad: &BadToken) -> Result<Row, Trouble> {
