@@ -44,7 +44,7 @@ enum Which {
     Check(check::Check),
     /// Print the policy as the edge's config store holds it
     Compile(compile::Compile),
-    /// Make keys
+    /// Make keys, see which are in use, and take away those that aren't
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Print an assertion for one request, as the edge would send it

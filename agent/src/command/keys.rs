@@ -1,5 +1,11 @@
 //! `countersign keys`
 
+mod evidence;
+mod inventory;
+mod key_file;
+mod remove;
+mod status;
+
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -21,6 +27,10 @@ pub(super) enum Keys {
     Generate(Generate),
     /// Print a key for the list's fingerprints, as `ID:KEY`: for the publisher and for the edge's secret `list-key`
     List(List),
+    /// Say of every key, configured or named by a record, whether it is in use and from when on it may go
+    Status(status::Status),
+    /// Take a key out of its file once no record of the time that counts names it any more
+    Remove(remove::Remove),
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +68,8 @@ impl Keys {
         match self {
             Self::Generate(generate) => Ok(generate.run()?),
             Self::List(list) => Ok(list.run()?),
+            Self::Status(status) => status.run(),
+            Self::Remove(remove) => remove.run(),
         }
     }
 }
