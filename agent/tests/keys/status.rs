@@ -1,9 +1,11 @@
 //! `countersign keys status`
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use countersign_contract::record::DecisionRecord;
 use serde_json::Value;
 
 use crate::stage::{NOW_TEXT, Stage, a_day, record, records, text};
@@ -35,7 +37,10 @@ fn every_key_is_shown_with_where_it_is_configured_its_use_and_how_it_stands() {
     );
     for (key, standing) in [
         ("assertion `k2`", "in use: settings.json (`assertion_key`) names it"),
-        ("assertion `k3`", "no record names it: safe now, `k2` has been used since 2026-01-02T02:04:07.000Z"),
+        (
+            "assertion `k3`",
+            "no record names it: safe now unless it is the next one, `k2` has been used since 2026-01-02T02:04:07.000Z",
+        ),
         ("assertion `h1`", "no record names it: safe now"),
         ("session `s1`", "safe now: since 2026-01-02T02:14:15.000Z; `s2` has taken over"),
         ("session `s2`", "in use: settings.json (`session_key`) names it"),
@@ -126,6 +131,23 @@ fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
     let status = stage.run(&stage.with_sources(&["keys", "status"]));
     assert_eq!(status.status.code(), Some(1));
     assert!(text(&status.stderr).contains("records records.jsonl: No such file"), "{}", text(&status.stderr));
+}
+
+#[test]
+fn the_keys_of_a_record_are_found_under_the_names_that_tiers_write_them_with() {
+    let stage = Stage::new();
+    let line = record("edge", 1, "").replace("\"reason\"", "\"groups\":[],\"reason\"");
+    let mut record: DecisionRecord<'_> = serde_json::from_str(&line).unwrap();
+    record.kid = Some(Cow::Borrowed("a"));
+    record.session_kid = Some(Cow::Borrowed("b"));
+    record.receipt_kid = Some(Cow::Borrowed("c"));
+    record.list_kid = Some(Cow::Borrowed("d"));
+    record.token_kid = Some(Cow::Borrowed("e"));
+    stage.write("records.jsonl", &serde_json::to_string(&record).unwrap());
+    let said = text(&stage.run(&stage.with_sources(&["keys", "status"])).stdout);
+    for key in ["assertion `a`", "session `b`", "receipt `c`", "list `d`", "token `e`"] {
+        assert!(lines_of(&said, key)[0].starts_with(&format!("{key}: in use")), "{said}");
+    }
 }
 
 #[test]

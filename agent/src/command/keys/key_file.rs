@@ -157,10 +157,11 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
         let _left = std::fs::remove_file(&beside);
         return written;
     }
-    match file.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
+    // The new file is there already; this is for a power cut.
+    if let Some(Ok(folder)) = file.parent().map(File::open) {
+        let _synced = folder.sync_all();
     }
+    Ok(())
 }
 
 fn write_beside(beside: &Path, text: &str, old: &std::fs::Metadata) -> io::Result<()> {
@@ -168,7 +169,12 @@ fn write_beside(beside: &Path, text: &str, old: &std::fs::Metadata) -> io::Resul
     let own = new.metadata()?;
     if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
         // An agent that may not read its keys any more would refuse the next reload.
-        fchown(&new, Some(old.uid()), Some(old.gid()))?;
+        let owner = format!("{}:{}", old.uid(), old.gid());
+        fchown(&new, Some(old.uid()), Some(old.gid())).map_err(|error| {
+            io::Error::other(format!(
+                "the owner {owner} can't be kept: {error}: run this as that user, or as root"
+            ))
+        })?;
     }
     new.set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o7777))?;
     new.write_all(text.as_bytes())?;

@@ -194,7 +194,12 @@ impl fmt::Display for Unnamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Safe { other, since } => {
-                write!(f, "safe now, {} has been used since {}", Kid(other), since.rfc3339())
+                write!(
+                    f,
+                    "safe now unless it is the next one, {} has been used since {}",
+                    Kid(other),
+                    since.rfc3339()
+                )
             }
             Self::NotYet { other, until } => {
                 write!(f, "not safe until {} has been used until {}", Kid(other), until.rfc3339())
