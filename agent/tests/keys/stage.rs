@@ -37,7 +37,7 @@ token = "token"
 list_keys = "list-keys"
 list_key = "l2"
 "#;
-const EDGE: &str = r#"{"version":1,"assertion_key":"k2","session_key":"s2","session_lifetime_seconds":600,"clock_skew_seconds":10}"#;
+const EDGE: &str = r#"{"version":1,"assertion_key":"k2","session_key":"s2","logins":[{"issuer":"staff","session_lifetime_seconds":605}]}"#;
 
 /// A key as text; no key of anybody's.
 pub(crate) fn mac_key(kid: &str) -> String {

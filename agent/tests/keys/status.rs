@@ -105,7 +105,7 @@ fn what_is_missing_is_said_and_nothing_is_guessed() {
 
     stage.write("settings.json", "{}");
     let said = text(&stage.run(&stage.with_sources(&["keys", "status"])).stdout);
-    assert!(said.contains("expected `session_lifetime_seconds` in settings.json"), "{said}");
+    assert!(said.contains("expected `logins` in settings.json"), "{said}");
 }
 
 #[test]

@@ -19,8 +19,11 @@ use crate::trust::rotation::{Hold, InUse, Role, Standing, Usage};
 const RECEIPT_HOLD: u64 = 60;
 /// Until a new list is seen everywhere, at least.
 const LIST_HOLD: u64 = 120;
-/// Where the edge's settings have no `clock_skew_seconds`.
-const EDGE_SKEW: u64 = 30;
+/// How far the clocks of two edge locations may be apart, in seconds.
+const EDGE_SKEW: u64 = 5;
+/// How long the edge waits for somebody to come back from signing in, in seconds: that is sealed with a
+/// session key too.
+const ATTEMPT: u64 = 600;
 
 /// What is looked at.
 #[derive(Debug, Args)]
@@ -78,8 +81,19 @@ pub(super) enum InventoryError {
 struct EdgeSettings {
     assertion_key: Option<KeyId>,
     session_key: Option<KeyId>,
-    session_lifetime_seconds: Option<u64>,
-    clock_skew_seconds: Option<u64>,
+    #[serde(default)]
+    logins: Vec<Login>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    #[serde(default = "default_session")]
+    session_lifetime_seconds: u64,
+}
+
+/// What the edge takes where a login doesn't say.
+const fn default_session() -> u64 {
+    3600
 }
 
 impl Sources {
@@ -142,15 +156,11 @@ impl Inventory {
         if let Some(kid) = &settings.session_key {
             self.maker(Role::Session, kid, file, "session_key");
         }
-        let hold = match settings.session_lifetime_seconds {
-            Some(lifetime) => {
-                let skew = settings.clock_skew_seconds.unwrap_or(EDGE_SKEW);
-                Hold::Seconds(lifetime.saturating_add(skew))
+        let hold = match settings.logins.iter().map(|login| login.session_lifetime_seconds).max() {
+            Some(lifetime) => Hold::Seconds(lifetime.max(ATTEMPT).saturating_add(EDGE_SKEW)),
+            None => {
+                Hold::Unknown(format!("how long a session lives: expected `logins` in {}", file.display()))
             }
-            None => Hold::Unknown(format!(
-                "how long a session lives: expected `session_lifetime_seconds` in {}",
-                file.display()
-            )),
         };
         self.holds.insert(Role::Session, hold);
         Ok(())
