@@ -138,9 +138,14 @@ pub fn groups_of(token: &VerifiedToken, settings: &Settings, named: &BTreeSet<Gr
 impl Identity {
     /// The keys that the list may have them under, beside their address.
     pub fn client_keys(&self) -> impl Iterator<Item = ClientKey> {
-        let session = self.session.clone().map(ClientKey::Session);
-        std::iter::once(ClientKey::Subject(self.subject.clone())).chain(session)
+        client_keys(&self.subject, self.session.as_ref())
     }
+}
+
+/// The keys that the list may have somebody under who is signed in, beside their address.
+pub fn client_keys(subject: &Subject, session: Option<&SessionId>) -> impl Iterator<Item = ClientKey> {
+    let session = session.cloned().map(ClientKey::Session);
+    std::iter::once(ClientKey::Subject(subject.clone())).chain(session)
 }
 
 /// Judges what was found by what the route asks for.

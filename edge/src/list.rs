@@ -169,6 +169,8 @@ impl Standing {
     pub fn refusal(&self, now: UnixSeconds) -> Option<Refusal> {
         let Listed { record, by } = self.listed?;
         match record.action {
+            // Whoever it is may sign in again.
+            Action::Block if by == KeyKind::Session => Some(Refusal::SessionRevoked),
             Action::Block => Some(Refusal::ListedBlock { by }),
             Action::Throttle => Some(Refusal::ListedThrottle { by, seconds: record.expires.since(now) }),
             Action::RequireIdentity | Action::Observe => None,

@@ -15,7 +15,7 @@ pub use ended::{ended, read as read_ended};
 use std::collections::BTreeSet;
 
 use countersign_contract::header::{OWN_PATH, SIGNED_OUT_PATH};
-use countersign_contract::name::{GroupName, Subject};
+use countersign_contract::name::{GroupName, SessionId, Subject};
 use countersign_contract::time::UnixSeconds;
 
 use crate::answer::OwnAnswer;
@@ -23,7 +23,7 @@ use crate::credential::{self, CredentialFault};
 use crate::identify::{Identified, Proof, Renewal};
 use crate::platform::{Platform, Received};
 use crate::provider;
-use crate::record::Passage;
+use crate::record::{Journal, Passage};
 use crate::refusal::Refusal;
 use crate::scrub::Canonical;
 use crate::session::SessionFault;
@@ -92,7 +92,16 @@ pub struct Done {
     /// The answer.
     pub answer: OwnAnswer,
     /// Who it is, where that is known now.
-    pub who: Option<Subject>,
+    pub who: Option<SignedIn>,
+}
+
+/// Somebody who has just signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Who.
+    pub subject: Subject,
+    /// The log-in.
+    pub session: Option<SessionId>,
 }
 
 /// Everything that signing in to a host needs.
@@ -151,7 +160,9 @@ impl<'a, P: Platform> Desk<'a, P> {
         request: &Canonical<'_>,
     ) -> Result<Option<OwnAnswer>, Refusal> {
         let signing_in_helps = match refusal {
-            Refusal::IdentityRequired { .. } | Refusal::ListedRequireIdentity => true,
+            Refusal::IdentityRequired { .. } | Refusal::ListedRequireIdentity | Refusal::SessionRevoked => {
+                true
+            }
             Refusal::Credential(CredentialFault::Session(fault)) => !matches!(fault, SessionFault::Keys(_)),
             _ => false,
         };
@@ -171,19 +182,29 @@ impl<'a, P: Platform> Desk<'a, P> {
         &self,
         identified: &Identified,
         request: &Canonical<'_>,
+        journal: &mut Journal,
     ) -> Result<Option<OwnAnswer>, Refusal> {
         let Identified::Somebody(who) = identified else { return Ok(None) };
         let is_due = matches!(who.by, Proof::Session { renewal: Renewal::Due, .. });
         if !is_due
             || !opens_a_page(self.received, request)
             || !matches!(credential::cookie(self.received, RENEWED_COOKIE), Ok(None))
-            || !provider::answers(self.platform, self.issuer)
         {
+            return Ok(None);
+        }
+        if let Some(fault) = provider::outage(self.platform, self.issuer) {
+            journal.detail(format!("the session is due for renewal, and the issuer gives {fault}"));
             return Ok(None);
         }
         let marker = set_cookie(RENEWED_COOKIE, "1", RENEWED_SECONDS);
         let answer = start::start(self, request.target.as_str(), Prompt::Silent)?;
         Ok(Some(answer.with_cookie(marker)))
+    }
+
+    /// When it is.
+    #[must_use]
+    pub const fn now(&self) -> UnixSeconds {
+        self.now
     }
 
     fn own_url(&self, path: &str) -> String {

@@ -11,7 +11,7 @@ use crate::answer::{self, Answer, OriginChanges, OwnAnswer};
 use crate::forward::Handling;
 use crate::identify::{self, Identified};
 use crate::list::{List, Standing};
-use crate::login::{self, Desk, Done, OwnPath};
+use crate::login::{self, Desk, Done, OwnPath, SignedIn};
 use crate::platform::{OriginHead, Platform, Received};
 use crate::policy::Policy;
 use crate::receipt;
@@ -125,7 +125,10 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
         (Some(OwnPath::BackchannelLogout), Some(desk)) => {
             return end_log_in(desk, &outgoing, &vouching, journal);
         }
-        (Some(path), Some(desk)) => return Ok(at_desk(desk, path, &request, &policy, journal)),
+        (Some(path), Some(desk)) => {
+            let query = request.target.as_str().split_once('?').map_or("", |(_, query)| query);
+            return Ok(at_desk(desk, path, query, &policy, &mut list, journal));
+        }
     }
     let route = policy.route(&request)?;
     journal.route(route);
@@ -142,11 +145,12 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
         journal.proof(&who.by);
         who.client_keys().for_each(|key| list.look_up(&key));
         journal.list(list.standing());
-        turn_away(list.standing(), now, journal).inspect_err(|_| {
+        if let Err(refusal) = turn_away(list.standing(), now, journal) {
             if route.class == Class::Private {
                 journal.identity(&who.subject, &who.groups);
             }
-        })?;
+            return sign_in_instead(desk.as_ref(), refusal, &request);
+        }
     } else if must_sign_in {
         note_unproven(journal, &identified);
         if let Err(refusal) = refuse(Refusal::ListedRequireIdentity, list.standing().mode, journal) {
@@ -159,7 +163,7 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
         return sign_in_instead(desk.as_ref(), refusal, &request);
     }
     if let (Mode::Enforce, Class::Private, Some(desk)) = (route.mode, route.class, &desk)
-        && let Some(answer) = desk.renewal(&identified, &request)?
+        && let Some(answer) = desk.renewal(&identified, &request, journal)?
     {
         return Ok(Ending::Answered(Ok(Passage::Renewal), answer));
     }
@@ -187,18 +191,22 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
 fn at_desk<P: Platform>(
     desk: &Desk<'_, P>,
     path: OwnPath,
-    request: &Canonical<'_>,
+    query: &str,
     policy: &Policy,
+    list: &mut List<'_, P>,
     journal: &mut Journal,
 ) -> Ending {
-    let query = request.target.as_str().split_once('?').map_or("", |(_, query)| query);
-    match desk.answer(path, query, &policy.groups) {
-        Ok(Done { passage, answer, who }) => {
-            if let Some(who) = &who {
-                journal.identity(who, &[]);
-            }
-            Ending::Answered(Ok(passage), answer)
-        }
+    let done = desk.answer(path, query, &policy.groups).and_then(|done| {
+        let Some(SignedIn { subject, session }) = &done.who else { return Ok(done) };
+        journal.identity(subject, &[]);
+        // An issuer that goes on vouching for who is revoked here would send them to and fro for ever.
+        identify::client_keys(subject, session.as_ref()).for_each(|key| list.look_up(&key));
+        journal.list(list.standing());
+        turn_away(list.standing(), desk.now(), journal)?;
+        Ok(done)
+    });
+    match done {
+        Ok(Done { passage, answer, .. }) => Ending::Answered(Ok(passage), answer),
         Err(refusal) => {
             let page = OwnAnswer::page(&refusal, journal.id());
             Ending::Answered(Err(refusal), page)

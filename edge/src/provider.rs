@@ -87,16 +87,24 @@ impl Metadata {
     }
 }
 
-/// Whether the issuer answers at present: nobody who can still go on is sent to one that doesn't. Asked at
-/// most once in half a minute.
-pub fn answers(platform: &impl Platform, issuer: &Issuer) -> bool {
+/// Why the issuer doesn't answer at present, if it doesn't: nobody who can still go on is sent to one that
+/// doesn't. Asked at most once in half a minute.
+pub fn outage(platform: &impl Platform, issuer: &Issuer) -> Option<String> {
     let entry = CacheEntry {
         key: format!("countersign-answers-1 {}", issuer.issuer),
         max_age: Duration::from_secs(ANSWERS_SECONDS),
         stale: Duration::ZERO,
     };
-    let ask = || Ok(if Metadata::fetch(platform, issuer).is_ok() { b"yes".to_vec() } else { b"no".to_vec() });
-    platform.cached(&entry, &ask).is_ok_and(|answer| answer == b"yes")
+    // No fault is no text.
+    let ask = || {
+        Ok(Metadata::fetch(platform, issuer)
+            .map_or_else(|fault| fault.to_string(), |_| String::new())
+            .into_bytes())
+    };
+    let fault = platform.cached(&entry, &ask);
+    let fault =
+        fault.map_or_else(|fault| fault.to_string(), |text| String::from_utf8_lossy(&text).into_owned());
+    (!fault.is_empty()).then_some(fault)
 }
 
 /// The key that a token asks for, of its issuer's alone: from the cache, and where it isn't there

@@ -61,6 +61,9 @@ pub enum Refusal {
         /// How long the record is still in force.
         seconds: u64,
     },
+    /// The log-in was revoked, or is over at the issuer.
+    #[error("the log-in is listed: it was revoked, or ended at the issuer")]
+    SessionRevoked,
     /// The list wants the client to sign in.
     #[error("the client is listed by its address: require-identity, and nobody is signed in")]
     ListedRequireIdentity,
@@ -220,6 +223,7 @@ impl Refusal {
             Self::ClientUnknown => "client-unknown",
             Self::ListedBlock { .. } => "listed-block",
             Self::ListedThrottle { .. } => "listed-throttle",
+            Self::SessionRevoked => "session-revoked",
             Self::ListedRequireIdentity => "listed-require-identity",
             Self::SettingsUnreadable(_) => "settings-unreadable",
             Self::KeyUnreadable(_) => "key-unreadable",
@@ -273,6 +277,7 @@ impl Refusal {
             Self::OwnPathMethod { .. } => Status::MethodNotAllowed,
             Self::IdentityRequired { .. }
             | Self::ListedRequireIdentity
+            | Self::SessionRevoked
             | Self::Credential(CredentialFault::Token(_) | CredentialFault::Session(_)) => {
                 Status::Unauthorized
             }

@@ -52,7 +52,12 @@ export function commands(browser, patience) {
       return follow(on, () => on.click(selector));
     },
 
-    fill: ({ page: number, selector, value }) => page(number).locator(selector).fill(value),
+    fill: async ({ page: number, selector, value }) => {
+      const on = page(number);
+      // A tab behind another one draws nothing, and what is not drawn can't be waited for.
+      await on.bringToFront();
+      await on.locator(selector).fill(value);
+    },
 
     /** Waits until the page's address contains `url`: for pages that go on by themselves. */
     wait: async ({ page: number, url }) => {

@@ -6,7 +6,9 @@ use crate::circuit::Circuit;
 use crate::cluster::Cluster;
 use crate::node::Agents;
 use crate::pieces::Subject;
-use crate::scene::{Manners, Play, Row, Scene, Stage};
+use crate::scene::{Manners, Play, Row, Scene, Stage, Whose};
+use crate::scenes;
+use crate::site::Site;
 use crate::world::{Front, Plan, World};
 
 /// One HAProxy to test, and the world that the scenes with manners share.
@@ -14,20 +16,23 @@ pub struct Runner {
     subject: Subject,
     front: Front,
     common: OnceCell<Result<World, String>>,
+    site: OnceCell<Result<Site, String>>,
 }
 
 impl Runner {
     /// Nothing is started before the first scene is played.
     #[must_use]
     pub fn new(subject: Subject, front: Front) -> Self {
-        Self { subject, front, common: OnceCell::new() }
+        Self { subject, front, common: OnceCell::new(), site: OnceCell::new() }
     }
 
     /// Whether this stage has all that the scene needs.
     #[must_use]
     pub fn has_stage_for(&self, scene: &Scene) -> bool {
         match scene.play {
-            Play::World { stage: Stage::Whole, .. } | Play::Circuit { .. } => self.front == Front::Edge,
+            Play::World { stage: Stage::Whole, .. } | Play::Circuit { .. } | Play::Site { .. } => {
+                self.front == Front::Edge
+            }
             Play::World { stage: Stage::FromHaproxy, .. } | Play::Cluster { .. } => true,
         }
     }
@@ -61,6 +66,14 @@ impl Runner {
                 Ok(circuit) => play(&circuit).await,
                 Err(trouble) => Err(trouble),
             },
+            Play::Site { whose: Whose::Own(rules), play } => match Site::start(self.subject, *rules).await {
+                Ok(site) => play(&site).await,
+                Err(trouble) => Err(trouble),
+            },
+            Play::Site { whose: Whose::Common, play } => match self.site().await {
+                Ok(site) => play(site).await,
+                Err(why) => return named(scene, Row::failed(why.to_owned())),
+            },
         };
         named(scene, played.unwrap_or_else(|trouble| Row::failed(trouble.to_string())))
     }
@@ -73,6 +86,16 @@ impl Runner {
         let plan = Plan { subject: self.subject, front: self.front, agents: Agents::Real };
         let start = || async move { World::start(plan).await.map_err(|trouble| trouble.to_string()) };
         self.common.get_or_init(start).await.as_ref().map_err(String::as_str)
+    }
+}
+
+impl Runner {
+    async fn site(&self) -> Result<&Site, &str> {
+        let start = || async move {
+            let site = Site::start(self.subject, scenes::people::RULES).await;
+            site.map_err(|trouble| trouble.to_string())
+        };
+        self.site.get_or_init(start).await.as_ref().map_err(String::as_str)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::circuit::{Circuit, CircuitRules};
 use crate::cluster::Cluster;
 use crate::node::Agents;
 use crate::publisher::Rules;
+use crate::site::{Site, SiteRules};
 use crate::trouble::Trouble;
 use crate::world::World;
 
@@ -65,6 +66,22 @@ pub enum Play {
         /// The scene itself.
         play: PlayOn<Circuit>,
     },
+    /// On a site that people sign in to.
+    Site {
+        /// Whose.
+        whose: Whose,
+        /// The scene itself.
+        play: PlayOn<Site>,
+    },
+}
+
+/// Whose site a scene is played on.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// Everybody's, beside others.
+    Common,
+    /// Its own, since it breaks or changes something.
+    Own(SiteRules),
 }
 
 /// One row of the table, still to be played.
@@ -93,6 +110,15 @@ impl Scene {
         play: impl for<'a> Fn(&'a Cluster) -> Playing<'a> + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), play: Play::Cluster { rules, play: Box::new(play) } }
+    }
+
+    /// A scene on a site.
+    pub fn on_site(
+        name: impl Into<String>,
+        whose: Whose,
+        play: impl for<'a> Fn(&'a Site) -> Playing<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), play: Play::Site { whose, play: Box::new(play) } }
     }
 
     /// A scene on a circuit.

@@ -9,7 +9,7 @@ use form_urlencoded::{Serializer, byte_serialize};
 use serde::Deserialize;
 
 use super::attempt::{self, Attempt, Prompt, Secrets};
-use super::{CALLBACK_PATH, Desk, Done, delete_cookie, set_cookie, start};
+use super::{CALLBACK_PATH, Desk, Done, SignedIn, delete_cookie, set_cookie, start};
 use crate::answer::OwnAnswer;
 use crate::credential::{self, Shown};
 use crate::identify;
@@ -76,7 +76,8 @@ pub(super) fn callback<P: Platform>(
     let session = seal(desk, &keys, &token, named)?;
     let cookie = set_cookie(session::COOKIE, &session, desk.login.session_lifetime_seconds);
     let answer = OwnAnswer::see_other(attempt.return_to).with_cookie(cookie).with_cookie(done);
-    Ok(Done { passage: Passage::SignedIn, answer, who: Some(token.subject().clone()) })
+    let who = SignedIn { subject: token.subject().clone(), session: token.session().cloned() };
+    Ok(Done { passage: Passage::SignedIn, answer, who: Some(who) })
 }
 
 impl Answered {
@@ -118,7 +119,8 @@ fn already_signed_in<P: Platform>(desk: &Desk<'_, P>, keys: &SessionKeys) -> Opt
     let Ok(Shown::Session(cookie)) = credential::shown(desk.received) else { return None };
     let (session, _) = Session::open(cookie, keys, desk.settings, desk.host, desk.now).ok()?;
     let answer = OwnAnswer::see_other("/".to_owned());
-    Some(Done { passage: Passage::SignedIn, answer, who: Some(session.sub) })
+    let who = SignedIn { subject: session.sub, session: session.sid };
+    Some(Done { passage: Passage::SignedIn, answer, who: Some(who) })
 }
 
 /// Makes tokens of a code, and verifies the one that says who it is.

@@ -206,7 +206,7 @@ proptest! {
         if seen.sent.is_some() {
             prop_assert_eq!(&seen.record["verdict"], "allow");
         } else {
-            let by_the_ladder = [(403, "listed-block"), (429, "listed-throttle"), (401, "listed-require-identity")];
+            let by_the_ladder = [(401, "session-revoked"), (403, "listed-block"), (429, "listed-throttle"), (401, "listed-require-identity")];
             let refused = |(status, reason)| seen.record["status"] == status && seen.record["reason"] == reason;
             prop_assert!(by_the_ladder.into_iter().any(refused), "{}", seen.record);
             prop_assert!(!head.contains(r#""mode":"observe""#));

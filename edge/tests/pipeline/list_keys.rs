@@ -46,7 +46,7 @@ fn a_listed_log_in_is_turned_away_and_the_next_one_is_not() {
     // The log-in counts where the token names it, else the token.
     ask(json!("08a6"), json!("token-1")).passed("forwarded");
     for none in [json!(null), json!(7), json!(""), json!(" 08a5"), json!("s".repeat(256))] {
-        ask(none, json!("token-1")).refused(403, "listed-block");
+        ask(none, json!("token-1")).refused(401, "session-revoked");
     }
     ask(json!(null), json!(["token-1"])).passed("forwarded");
 }
@@ -55,13 +55,18 @@ fn a_listed_log_in_is_turned_away_and_the_next_one_is_not() {
 fn the_hardest_over_all_keys_counts() {
     let ann = token(Algorithm::EdDSA).claim("sid", json!("08a5")).make();
     for (address, subject, session, status) in [
-        (Action::Observe, Action::Throttle, Action::Block, 403),
+        (Action::Observe, Action::Throttle, Action::Block, 401),
         (Action::RequireIdentity, Action::Block, Action::Throttle, 403),
         (Action::RequireIdentity, Action::Observe, Action::Throttle, 429),
     ] {
         let listed = [("192.0.2.7", address), ("subject:ann", subject), ("session:08a5", session)];
         let seen = World::new().listing(&listed).ask(&get("/api/x").bearer(&ann));
-        seen.refused(status, if status == 403 { "listed-block" } else { "listed-throttle" });
+        let reason = match status {
+            401 => "session-revoked",
+            403 => "listed-block",
+            _ => "listed-throttle",
+        };
+        seen.refused(status, reason);
     }
     // Who has to sign in on a public route is known there, but not noted.
     let listed = [("192.0.2.7", Action::RequireIdentity), ("subject:ann", Action::Block)];

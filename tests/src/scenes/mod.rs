@@ -5,6 +5,7 @@ mod crossing;
 mod hostile;
 mod listed;
 mod outage;
+pub mod people;
 pub mod reason;
 mod reputation;
 mod restart;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Scene> {
         restart::scenes(),
         reputation::scenes(),
         circuit::scenes(),
+        people::scenes(),
     ]
     .into_iter()
     .flatten()

@@ -57,7 +57,7 @@ const PROBING: Signal = Signal {
     rungs: &[Rung { action: "throttle", seconds: 300 }, Rung { action: "block", seconds: 600 }],
 };
 
-const RULES: CircuitRules = CircuitRules {
+pub(super) const RULES: CircuitRules = CircuitRules {
     bans: Rules {
         pardon_seconds: 600,
         signals: &[PROBING],
