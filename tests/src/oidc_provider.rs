@@ -156,6 +156,10 @@ impl OidcProvider {
     /// # Errors
     /// [`Trouble::NoAnswer`], and [`Trouble::Unexpected`] for a client that it was not told of.
     pub async fn ask_for_token(&self, client: &str, form: &[(&str, &str)]) -> Result<Answer, Trouble> {
+        self.token_request(client, form)?.send(self.address, PATIENCE).await
+    }
+
+    fn token_request(&self, client: &str, form: &[(&str, &str)]) -> Result<Request, Trouble> {
         let known = self.clients.iter().find(|known| known.id == client);
         let client = known.ok_or_else(|| Trouble::unexpected("a client of the provider", client))?;
         let mut fields = form_urlencoded::Serializer::new(String::new());
@@ -173,7 +177,7 @@ impl OidcProvider {
                 fields.append_pair("client_id", &client.id).append_pair("client_secret", secret);
             }
         }
-        request.body(fields.finish().as_bytes()).send(self.address, PATIENCE).await
+        Ok(request.body(fields.finish().as_bytes()))
     }
 
     /// An access token for a resource in a client's own name, signed by the client's algorithm; its

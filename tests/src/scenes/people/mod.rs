@@ -1,8 +1,11 @@
 //! People: signing in, staying signed in and signing out, with a real identity provider and a real browser.
 
+mod provider;
+mod rotation;
 mod sign_in;
 mod sign_out;
 mod staying;
+mod tokens;
 
 use crate::scene::{Row, Scene};
 use crate::scenes::circuit;
@@ -10,7 +13,17 @@ use crate::site::SiteRules;
 use crate::trouble::Trouble;
 
 pub(super) fn scenes() -> Vec<Scene> {
-    [sign_in::scenes(), staying::scenes(), sign_out::scenes()].into_iter().flatten().collect()
+    [
+        sign_in::scenes(),
+        staying::scenes(),
+        sign_out::scenes(),
+        tokens::scenes(),
+        provider::scenes(),
+        rotation::scenes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 type Result<T = Row> = std::result::Result<T, Trouble>;
