@@ -9,6 +9,7 @@ use countersign_contract::name::{GroupName, Permission, RouteName};
 use countersign_contract::route::NoRoute;
 
 use crate::request::QuestionFault;
+use crate::trust::ServiceFault;
 
 /// The statuses that a refusal can have: HAProxy has one rule for each, since a status can't be a
 /// variable there.
@@ -68,6 +69,8 @@ pub enum Refusal {
     NoRoute(NoRoute),
     /// The assertion doesn't hold.
     Assertion(AssertionFault),
+    /// The assertion says more than its edge service may.
+    Service(ServiceFault),
     /// The assertion was used before, on a route that takes each one once.
     Replayed,
     /// Nothing more can be remembered as used.
@@ -113,6 +116,7 @@ impl Refusal {
             Self::NoRoute(NoRoute::UnknownPath) => "unknown-path",
             Self::NoRoute(NoRoute::MethodNotListed) => "method-not-listed",
             Self::Assertion(fault) => fault.code(),
+            Self::Service(fault) => fault.code(),
             Self::Replayed => "replayed",
             Self::ReplayLogFull => "replay-log-full",
             Self::Listed { action: Action::Throttle, .. } => "listed-throttle",
@@ -143,6 +147,7 @@ impl Refusal {
             | Self::Method(_)
             | Self::NoRoute(_)
             | Self::Assertion(_)
+            | Self::Service(_)
             | Self::Replayed
             | Self::Listed { action: Action::Block | Action::Observe, .. }
             | Self::GroupDenied { .. }
@@ -163,6 +168,7 @@ impl Refusal {
             Self::Host(_) | Self::Method(_) => "nothing: no browser sends this",
             Self::NoRoute(_) => "add a route to the policy, or look for a mistyped host, path or method",
             Self::Assertion(fault) => remedy_of(fault),
+            Self::Service(fault) => fault.remedy(),
             Self::Replayed => {
                 "nothing if it was an attack; a client that repeats itself must ask the edge again"
             }
@@ -189,7 +195,9 @@ const fn remedy_of(fault: &AssertionFault) -> &'static str {
             "add the edge's public key to the file of `assertion.keys` and reload"
         }
         AssertionFault::WrongAudience { .. } => "compare `audience` in the settings of edge and agent",
-        AssertionFault::WrongEnvironment { .. } => "compare `environment` in the settings of edge and agent",
+        AssertionFault::WrongEnvironment { .. } => {
+            "compare `environment` in the settings of edge and agent, or name it in the service's `environments`"
+        }
         AssertionFault::BoundToAnother(_) => {
             "nothing if it was captured; else look for what changes method, host or path between edge and HAProxy"
         }
@@ -210,6 +218,7 @@ impl fmt::Display for Refusal {
             Self::Method(fault) => fault.fmt(f),
             Self::NoRoute(fault) => fault.fmt(f),
             Self::Assertion(fault) => fault.fmt(f),
+            Self::Service(fault) => fault.fmt(f),
             Self::Replayed => f.write_str("the assertion was used before, and the route takes each one once"),
             Self::ReplayLogFull => f.write_str("the log of used assertions is full"),
             Self::Listed { action, seconds } => {

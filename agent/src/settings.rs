@@ -2,9 +2,11 @@
 //!
 //! `COUNTERSIGN__SECTION__KEY` overrides `key` of `[section]`, e.g. `COUNTERSIGN__ASSERTION__AUDIENCE`.
 
+mod assertion;
 mod edge;
 mod publish;
 
+pub use assertion::Assertion;
 pub use edge::{Access, Edge, TargetKind};
 pub use publish::{Admin, Peers, PublishSettings, Reputation as Signals, Tls};
 
@@ -14,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use config::{Config, ConfigError, Environment as FromEnvironment, File, FileFormat};
-use countersign_contract::name::{Audience, Environment};
 use haproxy_wire::peers::PeerName;
 use haproxy_wire::peers::net;
 use haproxy_wire::spop::server::Address;
@@ -31,6 +32,9 @@ const PREFIX: &str = "COUNTERSIGN";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// The settings file itself, for messages.
+    #[serde(skip)]
+    pub file: PathBuf,
     /// How HAProxy reaches the agent.
     pub spop: Spop,
     /// Where the policy is.
@@ -73,45 +77,6 @@ impl Spop {
 pub struct PolicyFile {
     /// The policy's file; relative to the settings file.
     pub file: PathBuf,
-}
-
-/// `[assertion]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Assertion {
-    /// JWKS of the edge's public keys; relative to the settings file.
-    pub keys: PathBuf,
-    /// JWKS of shared secrets for HS256, on purpose only: whoever reads it can mint assertions.
-    #[serde(default)]
-    pub shared_secrets: Option<PathBuf>,
-    /// The data centre that this is.
-    pub audience: Audience,
-    /// The environment that this is.
-    pub environment: Environment,
-    /// How far the clocks of edge and origin may be apart.
-    #[serde(default = "Assertion::clock_skew_seconds")]
-    pub clock_skew_seconds: u64,
-    /// The longest life of an assertion that is accepted; at most 60.
-    #[serde(default = "Assertion::max_lifetime_seconds")]
-    pub max_lifetime_seconds: u64,
-}
-
-impl Assertion {
-    /// Hosts that run NTP are far closer.
-    const fn clock_skew_seconds() -> u64 {
-        5
-    }
-
-    const fn max_lifetime_seconds() -> u64 {
-        60
-    }
-
-    /// For how long after it was first seen an assertion can still be accepted, in seconds: its
-    /// life, begun up to one skew ahead of our clock and ended one skew behind it.
-    #[must_use]
-    pub const fn acceptance_window(&self) -> u64 {
-        self.max_lifetime_seconds.saturating_add(2 * self.clock_skew_seconds).saturating_add(1)
-    }
 }
 
 /// `[replay]`
@@ -205,6 +170,7 @@ impl Settings {
     fn read(file: &Path, environment: FromEnvironment) -> Result<Self, SettingsError> {
         let mut settings: Self = tree(file, environment)?;
         settings.check(file)?;
+        file.clone_into(&mut settings.file);
         settings.resolve(file.parent().unwrap_or(Path::new("")));
         Ok(settings)
     }
@@ -217,23 +183,7 @@ impl Settings {
         if !(256..=1 << 24).contains(&spop.max_frame_bytes) {
             return refuse(file, "spop.max_frame_bytes", spop.max_frame_bytes.to_string(), "256 to 16777216");
         }
-        // The contract's bounds: a longer life is a longer time to replay in.
-        if !(1..=60).contains(&assertion.max_lifetime_seconds) {
-            return refuse(
-                file,
-                "assertion.max_lifetime_seconds",
-                assertion.max_lifetime_seconds.to_string(),
-                "1 to 60",
-            );
-        }
-        if assertion.clock_skew_seconds > 60 {
-            return refuse(
-                file,
-                "assertion.clock_skew_seconds",
-                assertion.clock_skew_seconds.to_string(),
-                "0 to 60",
-            );
-        }
+        assertion.check(file)?;
         if replay.capacity == 0 {
             return refuse(file, "replay.capacity", "0".to_owned(), "at least 1");
         }
@@ -340,6 +290,10 @@ mod tests {
         keys = "keys.json"
         audience = "eu-1"
         environment = "production"
+        [[assertion.services]]
+        name = "edge-www"
+        keys = ["edge-1"]
+        hosts = ["www.example.test", "*.example.test"]
     "#;
 
     fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
@@ -409,6 +363,8 @@ mod tests {
             ("[policy]", "[replay]\ncapacity = 0\n[policy]", "replay.capacity"),
             ("[policy]", "[policy", "line 4"),
             ("\"production\"", "\"pro duction\"", "`pro duction`"),
+            ("\"*.example.test\"", "\"*\"", "`*` is not a host pattern"),
+            ("keys = [\"edge-1\"]", "kids = [\"edge-1\"]", "kids"),
         ] {
             let message = read(&GOOD.replace(from, to), &[]).unwrap_err();
             assert!(message.contains(named) && message.contains("countersign.toml"), "{to}: {message}");

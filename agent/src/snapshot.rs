@@ -3,9 +3,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_contract::assertion::AssertionKeys;
-use countersign_contract::name::{Audience, Environment};
+use countersign_contract::name::{Audience, KeyId};
 
 use crate::policy::Policy;
+use crate::trust::Services;
 
 /// Everything that a verdict depends on but the request, the time and the replay log. Never
 /// changed: a reload makes a new one and swaps it in, or keeps this one.
@@ -15,14 +16,21 @@ pub struct Snapshot {
     pub policy: Policy,
     /// The edge's public keys.
     pub keys: AssertionKeys,
+    /// What each edge service may say.
+    pub services: Services,
     /// The data centre that this is.
     pub audience: Audience,
-    /// The environment that this is.
-    pub environment: Environment,
     /// How far the clocks of edge and origin may be apart, in seconds.
     pub clock_skew: u64,
     /// The longest life of an assertion that is accepted, in seconds.
     pub longest_lifetime: u64,
+}
+
+impl Snapshot {
+    /// Keys that no service names: who signs with one is nobody.
+    pub fn idle_keys(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.ids().filter(|key| self.services.of_key(key).is_none())
+    }
 }
 
 /// The snapshot in use.

@@ -1,6 +1,8 @@
-//! What the agent remembers of whom it trusted, and which keys are still needed for it.
+//! Whom the agent trusts with what, what it remembers of that, and which keys are still needed for it.
 
 mod replay;
 pub mod rotation;
+mod services;
 
 pub use replay::{ReplayFault, ReplayLog};
+pub use services::{Overstated, Service, ServiceFault, Services, ServicesFault, Vouched};

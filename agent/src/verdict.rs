@@ -1,6 +1,6 @@
 //! The verdict: a request, a snapshot and the time go in, a verdict comes out. No socket, no clock.
 
-use countersign_contract::assertion::{Expected, Presented, VerifiedAssertion, verify};
+use countersign_contract::assertion::{AssertionFault, Expected, Presented, VerifiedAssertion, verify};
 use countersign_contract::canonical::{Authority, Method, Target};
 use countersign_contract::list::Action;
 use countersign_contract::route::{Mode, Replay, Route};
@@ -11,7 +11,7 @@ use crate::reason::Refusal;
 use crate::reputation::list::{List, Listed};
 use crate::request::Request;
 use crate::snapshot::Snapshot;
-use crate::trust::{ReplayFault, ReplayLog};
+use crate::trust::{Overstated, ReplayFault, ReplayLog, Vouched};
 
 /// What was decided about one request.
 #[derive(Debug)]
@@ -22,12 +22,45 @@ pub struct Verdict<'a> {
     pub would: Option<Refusal>,
     /// The route that decided, if one was found.
     pub route: Option<&'a Route>,
-    /// The assertion, if it holds.
-    pub assertion: Option<VerifiedAssertion>,
+    /// What the edge's word about it is worth; `None` where nobody looked.
+    pub word: Option<Word>,
     /// What the list says of the client, where it was looked at.
     pub listed: Option<Action>,
     /// Whether the assertion may be used only this once.
     pub once: Option<Once>,
+}
+
+/// What the edge's word about a request is worth.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a verdict, where a box would be an allocation")]
+pub enum Word {
+    /// Nothing: there is none, or it doesn't hold.
+    Unverified(AssertionFault),
+    /// It is an edge service's, which says more than it may: nothing of it is told to the application.
+    Overstated(Box<Overstated>),
+    /// All that it says.
+    Vouched(Vouched),
+}
+
+impl Word {
+    /// The assertion, if it was verified, whoever vouches.
+    #[must_use]
+    pub fn assertion(&self) -> Option<&VerifiedAssertion> {
+        match self {
+            Self::Unverified(_) => None,
+            Self::Overstated(overstated) => Some(overstated.assertion()),
+            Self::Vouched(vouched) => Some(vouched.assertion()),
+        }
+    }
+
+    /// The assertion, if all of it counts.
+    #[must_use]
+    pub const fn vouched(&self) -> Option<&Vouched> {
+        match self {
+            Self::Unverified(_) | Self::Overstated(_) => None,
+            Self::Vouched(vouched) => Some(vouched),
+        }
+    }
 }
 
 /// The assertion of this verdict counts once: HAProxy is to remember it too.
@@ -38,14 +71,21 @@ impl Verdict<'_> {
     /// A refusal of what no route was found for.
     #[must_use]
     pub const fn without_route(refusal: Refusal) -> Self {
-        Self { outcome: Err(refusal), would: None, route: None, assertion: None, listed: None, once: None }
+        Self { outcome: Err(refusal), would: None, route: None, word: None, listed: None, once: None }
+    }
+
+    /// The assertion, if it was verified.
+    #[must_use]
+    pub fn assertion(&self) -> Option<&VerifiedAssertion> {
+        self.word.as_ref().and_then(Word::assertion)
     }
 }
 
 /// Decides about one request.
 ///
 /// The order of checks: canonical request, route, assertion (see
-/// [`verify`](countersign_contract::assertion::verify)), once-only, list, RBAC. Cheap before dear.
+/// [`verify`](countersign_contract::assertion::verify)), once-only, what its service may say, list, RBAC.
+/// Cheap before dear.
 #[must_use]
 pub fn decide<'a>(
     request: &Request<'_>,
@@ -62,48 +102,46 @@ pub fn decide<'a>(
         Ok(route) => route,
         Err(none) => return Verdict::without_route(Refusal::NoRoute(none)),
     };
-    let assertion = verify_assertion(request, &asked, snapshot, now);
-    let verdict = |outcome, would, assertion, listed, once| Verdict {
+    let word = word(request, &asked, snapshot, now);
+    let verdict = |outcome, would, word, listed, once| Verdict {
         outcome,
         would,
         route: Some(route),
-        assertion,
+        word: Some(word),
         listed,
         once,
     };
     if route.mode == Mode::Off {
         // Nobody is refused, but the decision keeps the edge's id, and the application the client's address.
-        return verdict(Ok(Permit::unjudged(route)), None, assertion.ok(), None, None);
+        return verdict(Ok(Permit::unjudged(route)), None, word, None, None);
     }
-    let listed =
-        assertion.as_ref().ok().and_then(|assertion| list.find(assertion.claims(), request.listed, now));
-    let judged = assertion.as_ref().map_err(Clone::clone).and_then(|assertion| {
-        let once = use_up(assertion, route, asked.method, used, now)?;
-        turn_away(listed, assertion)?;
-        let permit = snapshot.policy.evaluate(route, assertion)?;
-        Ok((permit, once))
+    let listed = word.vouched().and_then(|vouched| list.find(vouched.claims(), request.listed, now));
+    let judged = judge(&word, route, asked.method, used, now, |vouched| {
+        turn_away(listed, vouched)?;
+        snapshot.policy.evaluate(route, vouched)
     });
-    let (assertion, listed) = (assertion.ok(), listed.map(|listed| listed.action));
+    let listed = listed.map(|listed| listed.action);
     match (judged, route.mode) {
         (Ok((permit, once)), mode) => {
             // Whoever else counts an assertion refuses it the second time, and an observing route refuses none.
             let once = once.filter(|_| mode == Mode::Enforce);
-            verdict(Ok(permit), None, assertion, listed, once)
+            verdict(Ok(permit), None, word, listed, once)
         }
         (Err(refusal), Mode::Observe) => {
-            verdict(Ok(Permit::observed(route)), Some(refusal), assertion, listed, None)
+            verdict(Ok(Permit::observed(route)), Some(refusal), word, listed, None)
         }
-        (Err(refusal), Mode::Enforce | Mode::Off) => verdict(Err(refusal), None, assertion, listed, None),
+        (Err(refusal), Mode::Enforce | Mode::Off) => verdict(Err(refusal), None, word, listed, None),
     }
 }
 
 /// Acts on the list; whoever is signed in has met `require-identity`.
-fn turn_away(listed: Option<Listed>, assertion: &VerifiedAssertion) -> Result<(), Refusal> {
+fn turn_away(listed: Option<Listed>, vouched: &Vouched) -> Result<(), Refusal> {
     let Some(Listed { action, seconds }) = listed else { return Ok(()) };
+    let claims = vouched.claims();
     match action {
         Action::Observe => Ok(()),
         // Who it is stands in no assertion for a public route.
-        Action::RequireIdentity if assertion.claims().sub.is_some() || assertion.claims().known => Ok(()),
+        Action::RequireIdentity if claims.sub.is_some() || claims.known => Ok(()),
         Action::RequireIdentity | Action::Throttle | Action::Block => {
             Err(Refusal::Listed { action, seconds })
         }
@@ -128,15 +166,33 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn verify_assertion(
-    request: &Request<'_>,
-    asked: &Asked<'_>,
-    snapshot: &Snapshot,
+/// Uses up an assertion on a route that takes each one once, then has whoever vouches judged.
+fn judge(
+    word: &Word,
+    route: &Route,
+    method: Method<'_>,
+    used: &ReplayLog,
     now: UnixSeconds,
-) -> Result<VerifiedAssertion, Refusal> {
+    evaluate: impl FnOnce(&Vouched) -> Result<Permit, Refusal>,
+) -> Result<(Permit, Option<Once>), Refusal> {
+    let use_up = |assertion| use_up(assertion, route, method, used, now);
+    match word {
+        Word::Unverified(fault) => Err(Refusal::Assertion(fault.clone())),
+        Word::Overstated(overstated) => {
+            use_up(overstated.assertion())?;
+            Err(Refusal::Service(overstated.fault().clone()))
+        }
+        Word::Vouched(vouched) => {
+            let once = use_up(vouched.assertion())?;
+            Ok((evaluate(vouched)?, once))
+        }
+    }
+}
+
+fn word(request: &Request<'_>, asked: &Asked<'_>, snapshot: &Snapshot, now: UnixSeconds) -> Word {
     let expected = Expected {
         audience: &snapshot.audience,
-        environments: std::slice::from_ref(&snapshot.environment),
+        environments: snapshot.services.environments(),
         now,
         clock_skew: snapshot.clock_skew,
         longest_lifetime: snapshot.longest_lifetime,
@@ -145,9 +201,14 @@ fn verify_assertion(
         target: &asked.target,
         known_hosts: snapshot.policy.routes().hosts(),
     };
-    Presented::from_headers(request.assertions, request.assertion)
-        .and_then(|presented| verify(&presented, &snapshot.keys, &expected))
-        .map_err(Refusal::Assertion)
+    let presented = Presented::from_headers(request.assertions, request.assertion);
+    match presented.and_then(|presented| verify(&presented, &snapshot.keys, &expected)) {
+        Err(fault) => Word::Unverified(fault),
+        Ok(assertion) => match snapshot.services.admit(assertion, &asked.authority) {
+            Err(overstated) => Word::Overstated(overstated),
+            Ok(vouched) => Word::Vouched(vouched),
+        },
+    }
 }
 
 fn use_up(

@@ -22,7 +22,7 @@ use haproxy_wire::spop::{
 };
 
 const POLICY: &str = "version = 1\n\n[[route]]\nname = \"all\"\nhosts = [\"www.example.test\"]\npath = \"/**\"\npool = \"web\"\n";
-const SETTINGS: &str = "[spop]\nlisten = [\"unix:SOCKET\"]\n[policy]\nfile = \"policy.toml\"\n[assertion]\nkeys = \"assertion.jwks.json\"\naudience = \"eu-1\"\nenvironment = \"production\"\n[records]\nfile = \"records.jsonl\"\n";
+const SETTINGS: &str = "[spop]\nlisten = [\"unix:SOCKET\"]\n[policy]\nfile = \"policy.toml\"\n[assertion]\nkeys = \"assertion.jwks.json\"\naudience = \"eu-1\"\nenvironment = \"production\"\n[[assertion.services]]\nname = \"edge-www\"\nkeys = [\"k1\"]\nhosts = [\"www.example.test\"]\n[records]\nfile = \"records.jsonl\"\n";
 
 /// A folder with settings, policy and keys.
 fn folder() -> tempfile::TempDir {
@@ -53,6 +53,8 @@ fn sign(folder: &Path, url: &str) -> String {
         "eu-1",
         "--environment",
         "production",
+        "--service",
+        "edge-www",
         "--subject",
         "alice",
         "--url",
@@ -93,7 +95,7 @@ fn what_is_signed_verifies_for_its_request_and_is_explained_for_another() {
     };
     let accepted = verify("http://www.example.test/a?b", &header);
     assert!(accepted.status.success(), "{}", text(&accepted.stdout));
-    assert_eq!(text(&accepted.stdout).matches(" ok\n").count(), 8);
+    assert_eq!(text(&accepted.stdout).matches(" ok\n").count(), 9);
     let refused = verify("http://www.example.test/a?c", &header);
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stdout);
@@ -129,6 +131,65 @@ fn check_says_everything_that_is_wrong_where_it_is() {
 }
 
 #[test]
+fn check_says_who_signs_for_whom_and_what_no_service_can_be() {
+    let folder = folder();
+    let check = || run(folder.path(), &["check", "--settings", "countersign.toml"]);
+    let said = text(&check().stdout);
+    assert!(said.contains("key k1: signs for edge-www\n"), "{said}");
+    let table =
+        "[[assertion.services]]\nname = \"edge-www\"\nkeys = [\"k1\"]\nhosts = [\"www.example.test\"]\n";
+    let settings = std::fs::read_to_string(folder.path().join("countersign.toml")).unwrap();
+    for (services, expected) in [
+        (String::new(), "there is none: expected a table for each edge service"),
+        (table.replace("[\"k1\"]", "[]"), "service `edge-www` has no `keys`"),
+        (format!("{table}{table}"), "two services are named `edge-www`"),
+        (
+            format!("{table}{}", table.replace("edge-www", "b.c:d")),
+            "key `k1` is named by `edge-www` and by `b.c:d`",
+        ),
+        (table.replace("[\"k1\"]", "[\"k7\"]"), "names key `k7`, which isn't in "),
+    ] {
+        std::fs::write(folder.path().join("countersign.toml"), settings.replace(table, &services)).unwrap();
+        let bad = check();
+        assert_eq!(bad.status.code(), Some(1), "{services}");
+        let said = text(&bad.stderr);
+        assert!(said.contains(expected) && said.contains("countersign.toml: `assertion.services`"), "{said}");
+        assert!(!services.contains("k7") || said.contains("assertion.jwks.json"), "{said}");
+    }
+    // Two keys, and one of them is left over.
+    let made = run(folder.path(), &["keys", "generate", "--out", "next", "--kid", "k2"]);
+    assert!(made.status.success());
+    std::fs::write(folder.path().join("countersign.toml"), settings.replace("k1", "k2")).unwrap();
+    join_keys(folder.path(), "next/assertion.jwks.json");
+    let said = text(&check().stdout);
+    assert!(
+        said.contains("key k1: signs for nobody\n") && said.contains("key k2: signs for edge-www\n"),
+        "{said}"
+    );
+}
+
+/// Adds the public keys of another file to those of the agent.
+fn join_keys(folder: &Path, other: &str) {
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+    };
+    let (mut own, other) = (read("assertion.jwks.json"), read(other));
+    own["keys"].as_array_mut().unwrap().extend(other["keys"].as_array().unwrap().iter().cloned());
+    std::fs::write(folder.join("assertion.jwks.json"), own.to_string()).unwrap();
+}
+
+#[test]
+fn verify_says_what_an_edge_service_may_not_say() {
+    let folder = folder();
+    let header = sign(folder.path(), "http://shop.example.test/");
+    let url = "http://shop.example.test/";
+    let refused = run(folder.path(), &["verify", "--settings", "countersign.toml", "--url", url, &header]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stdout);
+    assert!(said.contains("signature    ok") && said.contains("[host-not-vouched, 403]"), "{said}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_an_error_and_no_panic() {
     let folder = folder();
     let header = sign(folder.path(), "http://www.example.test/");
@@ -136,7 +197,19 @@ fn a_reader_that_goes_away_is_an_error_and_no_panic() {
     let commands: [&[&str]; 4] = [
         &["check", "--settings", "countersign.toml"],
         &["verify", "--settings", "countersign.toml", "--url", "http://www.example.test/", &header],
-        &["sign", "--key", private, "--audience", "a", "--environment", "e", "--url", "http://a.test/"],
+        &[
+            "sign",
+            "--key",
+            private,
+            "--audience",
+            "a",
+            "--environment",
+            "e",
+            "--service",
+            "s",
+            "--url",
+            "http://a.test/",
+        ],
         &["keys", "generate", "--out", "other"],
     ];
     for arguments in commands {
@@ -167,7 +240,8 @@ fn the_shipped_examples_are_valid() {
     let folder = folder();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist");
     for name in ["countersign.toml", "policy.toml"] {
-        std::fs::copy(shipped.join(name), folder.path().join(name)).unwrap();
+        let text = std::fs::read_to_string(shipped.join(name)).unwrap();
+        std::fs::write(folder.path().join(name), text.replace("edge-1", "k1")).unwrap();
     }
     let checked = run(folder.path(), &["check", "--settings", "countersign.toml"]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));

@@ -7,6 +7,7 @@ use crate::daemon::{Daemon, Role};
 use crate::process::Journals;
 use crate::publisher::PUBLISHER;
 use crate::reaper::Reaper;
+use crate::services::Service;
 use crate::trouble::Trouble;
 
 const ROLE: Role = Role { subcommand: "serve", name: "the agent" };
@@ -24,6 +25,8 @@ pub struct AgentSettings {
     pub audience: &'static str,
     /// Its environment.
     pub environment: &'static str,
+    /// The edge services whose word counts.
+    pub services: &'static [Service],
     /// Who teaches it whom to refuse.
     pub reputation: Reputation,
 }
@@ -76,7 +79,7 @@ impl Agent {
 }
 
 fn text(told: &AgentSettings, socket: &Path) -> String {
-    let AgentSettings { policy, keys, audience, environment, reputation, .. } = told;
+    let AgentSettings { policy, keys, audience, environment, services, reputation, .. } = told;
     let reputation = match reputation {
         Reputation::None => String::new(),
         Reputation::From { publisher, name } => {
@@ -103,11 +106,13 @@ keys = "{keys}"
 audience = "{audience}"
 environment = "{environment}"
 
+{services}
 [records]
 file = "-"
 {reputation}"#,
         socket = socket.display(),
         policy = policy.display(),
         keys = keys.display(),
+        services = services.iter().map(Service::table).collect::<Vec<_>>().join("\n"),
     )
 }

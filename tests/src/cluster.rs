@@ -12,7 +12,6 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::ask::{Ask, Markers, Observed};
-use crate::command_line;
 use crate::forge::{Forge, HEADER, NOBODY, Sender};
 use crate::haproxy::{Member, Peering};
 use crate::node::{AGENTS, Agents, Node, NodePlan};
@@ -22,8 +21,9 @@ use crate::process::Journals;
 use crate::publisher::{self, Publisher, PublisherSettings, Rules, Store};
 use crate::question::Questioner;
 use crate::reaper::Reaper;
+use crate::services;
 use crate::trouble::Trouble;
-use crate::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
+use crate::world::HOST;
 
 /// The nodes, as their `localpeer` says.
 pub const NODES: [&str; 2] = ["hap1", "hap2"];
@@ -143,8 +143,8 @@ impl Cluster {
             .map_err(Trouble::io("make a folder for the stage"))?;
         let reaper = Reaper::start(folder.path())?;
         let keys = folder.path().join("keys");
-        command_line::generate_keys(&keys).await?;
-        let forge = Forge::open(&keys.join("assertion.private.jwk.json"), SERVICE, AUDIENCE, ENVIRONMENT)?;
+        services::make_keys(&keys).await?;
+        let forge = services::EDGE.forge(&keys)?;
         let pools = Pools::start().await?;
         let publisher = start_publisher(rules, store, folder.path(), &reaper).await?;
         let [hap1, hap2] = NODES;

@@ -5,15 +5,14 @@ use std::path::Path;
 use crate::pieces;
 use crate::trouble::Trouble;
 use crate::viceroy::Items;
-use crate::world::KEY_ID;
 
 /// `countersign keys generate` into `folder`.
 ///
 /// # Errors
 /// [`Trouble::Command`] with what it printed.
-pub(crate) async fn generate_keys(folder: &Path) -> Result<(), Trouble> {
+pub(crate) async fn generate_keys(folder: &Path, key: &str) -> Result<(), Trouble> {
     std::fs::create_dir_all(folder).map_err(Trouble::io("make a folder for the keys"))?;
-    run(&["keys", "generate", "--kid", KEY_ID, "--out", &folder.to_string_lossy()]).await.map(drop)
+    run(&["keys", "generate", "--kid", key, "--out", &folder.to_string_lossy()]).await.map(drop)
 }
 
 /// `countersign compile`: the items of the edge's config store.

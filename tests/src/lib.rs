@@ -42,6 +42,7 @@ pub mod runner;
 pub mod scene;
 pub mod scenes;
 pub mod script;
+pub mod services;
 pub mod site;
 pub mod tap;
 pub mod tls_front;

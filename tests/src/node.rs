@@ -17,6 +17,7 @@ use crate::pools::Pools;
 use crate::process::Journals;
 use crate::reaper::Reaper;
 use crate::records::{self, Joined};
+use crate::services;
 use crate::trouble::Trouble;
 use crate::world::{AUDIENCE, ENVIRONMENT};
 
@@ -87,6 +88,7 @@ impl Node {
                         keys: keys.join("assertion.jwks.json"),
                         audience: AUDIENCE,
                         environment: ENVIRONMENT,
+                        services: &[services::EDGE, services::SHOP],
                         reputation: reputation(&plan.peering, name),
                     };
                     let agent = Agent::start(&told, folder, &agent_journals, reaper).await?;

@@ -8,7 +8,6 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::agent::Agent;
 use crate::ask::{Ask, Markers, Observed};
-use crate::command_line;
 use crate::edge::{Edge, EdgeList, Trusted};
 use crate::forge::{Forge, HEADER, Sender};
 use crate::haproxy::{Haproxy, Peering};
@@ -19,6 +18,7 @@ use crate::pieces::Subject;
 use crate::pools::Pools;
 use crate::reaper::Reaper;
 use crate::scene::Manners;
+use crate::services;
 use crate::tap::Tap;
 use crate::trouble::Trouble;
 use crate::viceroy::{EdgeStores, Items, LIST_STORE, Viceroy};
@@ -99,8 +99,8 @@ impl World {
             .map_err(Trouble::io("make a folder for the stage"))?;
         let reaper = Reaper::start(folder.path())?;
         let keys = folder.path().join("keys");
-        command_line::generate_keys(&keys).await?;
-        let forge = Forge::open(&keys.join("assertion.private.jwk.json"), SERVICE, AUDIENCE, ENVIRONMENT)?;
+        services::make_keys(&keys).await?;
+        let forge = services::EDGE.forge(&keys)?;
         let pools = Pools::start().await?;
         let node = NodePlan { subject: plan.subject, peering: Peering::None, agents: plan.agents };
         let node = Node::start(node, &pools, &keys, folder.path(), &reaper).await?;

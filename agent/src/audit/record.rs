@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 /// marked by `h-`.
 #[must_use]
 pub fn decision_id(verdict: &Verdict<'_>, request: &Request<'_>) -> (String, IdSource) {
-    match &verdict.assertion {
+    match verdict.assertion() {
         Some(assertion) => (assertion.claims().txn.to_string(), IdSource::Assertion),
         None => {
             let digits = request.id.iter().filter(|byte| byte.is_ascii_hexdigit());
@@ -33,7 +33,7 @@ pub fn record_of<'a>(
     time: UnixMillis,
     micros: u64,
 ) -> DecisionRecord<'a> {
-    let claims = verdict.assertion.as_ref().map(|assertion| assertion.claims());
+    let claims = verdict.assertion().map(|assertion| assertion.claims());
     let own_policy = snapshot.policy.digest();
     let (outcome, status, reason, detail, pool) = match &verdict.outcome {
         Ok(permit) => (Outcome::Allow, None, permit.basis().code(), None, Some(permit.pool().as_str())),
@@ -68,7 +68,7 @@ pub fn record_of<'a>(
         client_ip: claims.map(|claims| claims.ip),
         subject: claims.and_then(|claims| claims.sub.as_ref()).map(|subject| subject.as_str().into()),
         groups: claims.map(|claims| claims.groups.as_slice()).unwrap_or_default().into(),
-        kid: verdict.assertion.as_ref().map(|assertion| assertion.key().as_str().into()),
+        kid: verdict.assertion().map(|assertion| assertion.key().as_str().into()),
         token_kid: None,
         session_kid: None,
         list_kid: None,

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use countersign_contract::name::ServiceName;
 use countersign_contract::route::Route;
 
 use super::Failure;
@@ -46,8 +47,10 @@ impl Check {
             routes.len(),
             snapshot.policy.digest()
         )?;
-        let keys: Vec<_> = snapshot.keys.ids().map(ToString::to_string).collect();
-        writeln!(out, "{}: keys {}", settings.assertion.keys.display(), keys.join(", "))?;
+        for key in snapshot.keys.ids() {
+            let service = snapshot.services.of_key(key).map_or("nobody", ServiceName::as_str);
+            writeln!(out, "key {key}: signs for {service}")?;
+        }
         for route in routes {
             writeln!(out, "  {}", summary(route))?;
         }

@@ -18,7 +18,7 @@ use crate::serve::now;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  curl -H \"$(countersign sign --key assertion.private.jwk.json --audience eu-1 \
-    --environment production --url http://www.example.test/api/ --subject alice --groups engineering)\" \
+    --environment production --service edge-www --url http://www.example.test/api/ --subject alice --groups engineering)\" \
     -H 'Host: www.example.test' http://127.0.0.1:8000/api/"
 )]
 pub(super) struct Sign {
@@ -31,8 +31,8 @@ pub(super) struct Sign {
     /// The environment it is for
     #[arg(long)]
     environment: Environment,
-    /// The edge service it is from
-    #[arg(long, default_value = "command-line")]
+    /// The edge service it is from: one of the agent's `assertion.services` that the key may sign for
+    #[arg(long)]
     service: ServiceName,
     /// The request's method
     #[arg(long, default_value = "GET")]

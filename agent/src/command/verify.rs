@@ -4,13 +4,18 @@ use std::io::{self, Read as _, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign_contract::assertion::{CheckOutcome, Expected, LONGEST_ASSERTION, Presented, explain};
+use countersign_contract::assertion::{
+    CheckOutcome, Expected, LONGEST_ASSERTION, Presented, explain, verify,
+};
 
 use super::Failure;
 use super::url::{Url, method};
 use crate::reason::Refusal;
 use crate::serve::{load, now};
 use crate::settings::Settings;
+
+/// The check that follows those of the contract: whether its edge service may say all of it.
+const SERVICE: &str = "service";
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
@@ -36,7 +41,7 @@ impl Verify {
         let (authority, target) = (self.url.authority()?, self.url.target()?);
         let expected = Expected {
             audience: &snapshot.audience,
-            environments: std::slice::from_ref(&snapshot.environment),
+            environments: snapshot.services.environments(),
             now: now().seconds(),
             clock_skew: snapshot.clock_skew,
             longest_lifetime: snapshot.longest_lifetime,
@@ -58,6 +63,16 @@ impl Verify {
                     say(&mut out, &check.to_string(), &outcome)?;
                     refused |= outcome != CheckOutcome::Passed;
                 }
+                match verify(&presented, &snapshot.keys, &expected) {
+                    Err(_) => writeln!(out, "{SERVICE:<12} not reached")?,
+                    Ok(assertion) => match snapshot.services.admit(assertion, &authority) {
+                        Ok(_) => writeln!(out, "{SERVICE:<12} ok")?,
+                        Err(overstated) => {
+                            say_refusal(&mut out, SERVICE, &Refusal::Service(overstated.fault().clone()))?;
+                            refused = true;
+                        }
+                    },
+                }
             }
         }
         if refused { Err(Failure::Said) } else { Ok(()) }
@@ -68,13 +83,14 @@ fn say(out: &mut impl Write, check: &str, outcome: &CheckOutcome) -> io::Result<
     match outcome {
         CheckOutcome::Passed => writeln!(out, "{check:<12} ok"),
         CheckOutcome::NotReached => writeln!(out, "{check:<12} not reached"),
-        CheckOutcome::Failed(fault) => {
-            let refusal = Refusal::Assertion(fault.clone());
-            let (code, status) = (refusal.code(), refusal.status().code());
-            writeln!(out, "{check:<12} refused: {refusal} [{code}, {status}]")?;
-            writeln!(out, "{:<12} to do: {}", "", refusal.remedy())
-        }
+        CheckOutcome::Failed(fault) => say_refusal(out, check, &Refusal::Assertion(fault.clone())),
     }
+}
+
+fn say_refusal(out: &mut impl Write, check: &str, refusal: &Refusal) -> io::Result<()> {
+    let (code, status) = (refusal.code(), refusal.status().code());
+    writeln!(out, "{check:<12} refused: {refusal} [{code}, {status}]")?;
+    writeln!(out, "{:<12} to do: {}", "", refusal.remedy())
 }
 
 /// The value of the header, whichever way it was copied.

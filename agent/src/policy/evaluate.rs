@@ -1,11 +1,12 @@
 //! Evaluating a route for somebody.
 
-use countersign_contract::assertion::{Claims, VerifiedAssertion};
+use countersign_contract::assertion::Claims;
 use countersign_contract::name::PoolName;
 use countersign_contract::route::{Identity, Route};
 
 use super::Policy;
 use crate::reason::Refusal;
+use crate::trust::Vouched;
 
 /// Leave to pass to one pool. Only an evaluation makes one, and only a permit names a pool to
 /// HAProxy, so nothing can be routed that was not judged.
@@ -61,12 +62,12 @@ impl Permit {
 }
 
 impl Policy {
-    /// Evaluates a route for whom a verified assertion speaks of.
+    /// Evaluates a route for whom an assertion speaks of, all of which counts.
     ///
     /// # Errors
     /// The [`Refusal`] that names the route, and the group or permission that decided.
-    pub fn evaluate(&self, route: &Route, assertion: &VerifiedAssertion) -> Result<Permit, Refusal> {
-        let claims = assertion.claims();
+    pub fn evaluate(&self, route: &Route, vouched: &Vouched) -> Result<Permit, Refusal> {
+        let claims = vouched.claims();
         if claims.sub.is_none() && (route.identity == Identity::Required || route.permission.is_some()) {
             return Err(Refusal::IdentityRequired { route: route.name.clone() });
         }

@@ -72,6 +72,7 @@ async fn run(file: &Path, settings: Settings) -> Result<(), ServeError> {
     let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let hangup = signal(SignalKind::hangup())?;
     let snapshot = load(&settings).map_err(ServeError::Load)?;
+    warn_of_idle_keys(&snapshot);
     let (routes, policy) = (snapshot.policy.routes().routes().len(), snapshot.policy.digest().clone());
     let snapshot = Arc::new(CurrentSnapshot::new(snapshot));
     let records = Arc::new(RecordSink::open(&settings.records.file)?);
@@ -144,11 +145,19 @@ async fn reload_at(
         }
         match reload(&file, window) {
             Ok(snapshot) => {
+                warn_of_idle_keys(&snapshot);
                 tracing::info!(policy = %snapshot.policy.digest(), keys = snapshot.keys.ids().count(), "reloaded");
                 current.swap(snapshot);
             }
             Err(error) => tracing::error!("reload refused, nothing changed: {error}"),
         }
+    }
+}
+
+/// A key that is left over, or whose service was forgotten.
+fn warn_of_idle_keys(snapshot: &Snapshot) {
+    for key in snapshot.idle_keys() {
+        tracing::warn!(%key, "the key signs for nobody: no service of `assertion.services` names it");
     }
 }
 

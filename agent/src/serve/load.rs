@@ -4,11 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use countersign_contract::assertion::{AssertionKeys, KeyFault, SharedSecrets};
+use countersign_contract::name::{KeyId, ServiceName};
 use thiserror::Error;
 
 use crate::policy::{Policy, PolicyFaults};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::trust::{Services, ServicesFault};
 
 /// Why a snapshot can't be made.
 #[derive(Debug, Error)]
@@ -37,6 +39,29 @@ pub enum LoadError {
         /// What is wrong.
         fault: KeyFault,
     },
+    /// The edge services are wrong.
+    #[error("settings {file}: `assertion.services`: {fault}")]
+    Services {
+        /// The settings file.
+        file: PathBuf,
+        /// What is wrong.
+        fault: ServicesFault,
+    },
+    /// A service names a key that isn't held.
+    #[error(
+        "settings {file}: `assertion.services`: service `{service}` names key `{key}`, which isn't in {rings}: \
+         expected the `kid` of a key there"
+    )]
+    NotHeld {
+        /// The settings file.
+        file: PathBuf,
+        /// The service.
+        service: ServiceName,
+        /// The key.
+        key: KeyId,
+        /// The files of keys.
+        rings: String,
+    },
 }
 
 /// Faults in the form that editors jump to: `file:line:column: message`.
@@ -53,18 +78,47 @@ fn at_file(file: &Path, faults: &PolicyFaults) -> String {
 /// # Errors
 /// Every [`LoadError`] there is, so that all can be mended at once.
 pub fn load(settings: &Settings) -> Result<Snapshot, Vec<LoadError>> {
-    let policy = load_policy(&settings.policy.file);
-    let keys = load_keys(settings);
-    match (policy, keys) {
-        (Ok(policy), Ok(keys)) => Ok(Snapshot {
+    let mut errors = Vec::new();
+    let policy = keep(load_policy(&settings.policy.file), &mut errors);
+    let keys = keep(load_keys(settings), &mut errors);
+    let services = keep(load_services(settings), &mut errors);
+    if let Some((keys, services)) = keys.as_ref().zip(services.as_ref()) {
+        errors.extend(services.keys_not_held(keys).map(|(service, key)| LoadError::NotHeld {
+            file: settings.file.clone(),
+            service: service.clone(),
+            key: key.clone(),
+            rings: rings(settings),
+        }));
+    }
+    match (policy, keys, services) {
+        (Some(policy), Some(keys), Some(services)) if errors.is_empty() => Ok(Snapshot {
             policy,
             keys,
+            services,
             audience: settings.assertion.audience.clone(),
-            environment: settings.assertion.environment.clone(),
             clock_skew: settings.assertion.clock_skew_seconds,
             longest_lifetime: settings.assertion.max_lifetime_seconds,
         }),
-        (policy, keys) => Err(policy.err().into_iter().chain(keys.err()).collect()),
+        _ => Err(errors),
+    }
+}
+
+fn keep<T>(loaded: Result<T, LoadError>, errors: &mut Vec<LoadError>) -> Option<T> {
+    loaded.map_err(|error| errors.push(error)).ok()
+}
+
+fn load_services(settings: &Settings) -> Result<Services, LoadError> {
+    let assertion = &settings.assertion;
+    Services::new(assertion.services.clone(), &assertion.environment)
+        .map_err(|fault| LoadError::Services { file: settings.file.clone(), fault })
+}
+
+/// The files of keys, for a message.
+fn rings(settings: &Settings) -> String {
+    let keys = settings.assertion.keys.display();
+    match &settings.assertion.shared_secrets {
+        None => keys.to_string(),
+        Some(secrets) => format!("{keys} or {}", secrets.display()),
     }
 }
 

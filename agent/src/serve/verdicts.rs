@@ -16,7 +16,7 @@ use crate::reputation::list::List;
 use crate::request::Request;
 use crate::snapshot::CurrentSnapshot;
 use crate::trust::ReplayLog;
-use crate::verdict::{Verdict, decide};
+use crate::verdict::{Verdict, Word, decide};
 
 /// The agent that HAProxy asks.
 #[derive(Debug)]
@@ -69,8 +69,9 @@ fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), T
         set_text(actions, "route", route.name.as_str())?;
         set_text(actions, "mode", route.mode.as_str())?;
     }
-    if let Some(assertion) = &verdict.assertion {
-        let claims = assertion.claims();
+    // Of a word that says more than it may, nothing goes on: also where the route only observes.
+    if let Some(vouched) = verdict.word.as_ref().and_then(Word::vouched) {
+        let claims = vouched.claims();
         if let Some(subject) = &claims.sub {
             set_text(actions, "subject", subject.as_str())?;
         }

@@ -17,6 +17,10 @@ pub(crate) const TARGET: &str = "/api/v1/orders/12345?expand=items&page=2";
 pub(crate) const ONCE_TARGET: &str = "/orders/12345";
 /// The client that the edge vouches for, from the block for documentation.
 const CLIENT: &str = "198.51.100.7";
+/// The id of the edge's key.
+pub(crate) const KEY_ID: &str = "bench";
+/// The id of the shared secret, where there is one.
+pub(crate) const SECRET_ID: &str = "bench-secret";
 /// The longest life that the agent's default settings accept.
 const LIFETIME_SECONDS: u64 = 60;
 
@@ -65,9 +69,9 @@ impl Edge {
         getrandom::fill(&mut seed).map_err(EdgeError::Randomness)?;
         let public = SigningKey::from_bytes(&seed).verifying_key();
         let (d, x) = (URL_SAFE_NO_PAD.encode(seed), URL_SAFE_NO_PAD.encode(public.as_bytes()));
-        let private = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"bench","d":"{d}","x":"{x}"}}"#);
+        let private = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{KEY_ID}","d":"{d}","x":"{x}"}}"#);
         let signer = AssertionSigner::from_jwk(private.as_bytes())?;
-        let jwks = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"bench","x":"{x}"}}]}}"#);
+        let jwks = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"{KEY_ID}","x":"{x}"}}]}}"#);
         let now = countersign::serve::now().seconds();
         let claims = Claims {
             v: VERSION,

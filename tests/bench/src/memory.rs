@@ -14,7 +14,7 @@ use countersign_tests::trouble::Trouble;
 use haproxy_wire::spop::{Ack, Action, DecodeError, Frame, FrameId, MaxFrameSize, TooLarge, Value};
 
 use crate::Pace;
-use crate::edge::{Edge, EdgeError, ONCE_TARGET, binding};
+use crate::edge::{Edge, EdgeError, ONCE_TARGET, SECRET_ID, binding};
 use crate::process_costs::{mebibytes, resident};
 use crate::question;
 use crate::report::{Line, Report};
@@ -66,7 +66,7 @@ pub(crate) fn run(pace: Pace) -> Result<Report, MemoryError> {
     let edge = Edge::new(&policy()?)?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(EdgeError::Randomness)?;
-    let jwk = shared_secret("bench-secret", &secret);
+    let jwk = shared_secret(SECRET_ID, &secret);
     let jwks = format!("{{\"keys\":[{jwk}]}}");
     let agent = stage.countersign(
         &edge,

@@ -13,10 +13,10 @@ use countersign_tests::ports;
 use countersign_tests::process::{Journals, Process};
 use countersign_tests::reaper::Reaper;
 use countersign_tests::trouble::Trouble;
-use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST};
+use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
 use tempfile::TempDir;
 
-use crate::edge::{Edge, TARGET};
+use crate::edge::{Edge, KEY_ID, SECRET_ID, TARGET};
 use crate::process_costs;
 
 /// Longest wait for a program to be ready.
@@ -108,16 +108,18 @@ impl Stage {
     ) -> Result<RunningAgent, Trouble> {
         let socket = self.folder().join("countersign.sock");
         let keys = self.write("assertion.jwks.json", edge.jwks())?;
-        let secrets = match settings.shared_secrets {
-            None => String::new(),
+        let (secrets, signers) = match settings.shared_secrets {
+            None => (String::new(), format!("{KEY_ID:?}")),
             Some(jwks) => {
-                format!("shared_secrets = \"{}\"", self.write("secrets.jwks.json", jwks)?.display())
+                let file = self.write("secrets.jwks.json", jwks)?;
+                (format!("shared_secrets = \"{}\"", file.display()), format!("{KEY_ID:?}, {SECRET_ID:?}"))
             }
         };
         let text = format!(
             "[spop]\nlisten = [\"unix:{socket}\"]\n\
              [policy]\nfile = \"{policy}\"\n\
              [assertion]\nkeys = \"{keys}\"\naudience = \"{AUDIENCE}\"\nenvironment = \"{ENVIRONMENT}\"\n{secrets}\n\
+             [[assertion.services]]\nname = \"{SERVICE}\"\nkeys = [{signers}]\nhosts = [\"{HOST}\"]\n\
              [replay]\ncapacity = {capacity}\n\
              [records]\nfile = \"{records}\"\n",
             socket = socket.display(),

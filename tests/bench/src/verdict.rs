@@ -18,17 +18,18 @@ use countersign::reputation::table::Taught;
 use countersign::request::{QuestionFault, Request};
 use countersign::serve::{Verdicts, now};
 use countersign::snapshot::{CurrentSnapshot, Snapshot};
-use countersign::trust::ReplayLog;
-use countersign::verdict::decide;
+use countersign::trust::{ReplayLog, Service, Services, ServicesFault};
+use countersign::verdict::{Word, decide};
 use countersign_contract::assertion::{AssertionKeys, Claims, KeyFault, SharedSecrets};
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::Action;
 use countersign_contract::name::NotAName;
+use countersign_contract::route::HostPattern;
 use countersign_tests::pieces;
 use countersign_tests::trouble::Trouble;
-use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST};
+use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
 use ed25519_dalek::{Signature, Verifier as _};
 use haproxy_wire::spop::server::Agent as _;
 use haproxy_wire::spop::{
@@ -37,7 +38,7 @@ use haproxy_wire::spop::{
 };
 
 use crate::Pace;
-use crate::edge::{Edge, EdgeError, TARGET};
+use crate::edge::{Edge, EdgeError, KEY_ID, TARGET};
 use crate::interleaved::{Call, Effort, Times, interleaved};
 use crate::question;
 use crate::report::{Line, Report, Target as Bound};
@@ -66,6 +67,9 @@ pub(crate) enum VerdictError {
     /// The keys are refused.
     #[error(transparent)]
     Keys(#[from] KeyFault),
+    /// The services are refused.
+    #[error(transparent)]
+    Services(ServicesFault),
     /// A name of the settings is none.
     #[error(transparent)]
     Name(#[from] NotAName),
@@ -235,11 +239,18 @@ impl Asked {
 }
 
 fn snapshot(edge: &Edge) -> Result<Snapshot, VerdictError> {
+    let service = Service {
+        name: SERVICE.parse()?,
+        keys: vec![KEY_ID.parse()?],
+        hosts: vec![HostPattern::Exact(HOST.to_owned())],
+        groups: None,
+        environments: None,
+    };
     Ok(Snapshot {
         policy: policy()?,
         keys: AssertionKeys::from_jwks(edge.jwks().as_bytes(), SharedSecrets::Refused)?,
         audience: AUDIENCE.parse()?,
-        environment: ENVIRONMENT.parse()?,
+        services: Services::new(vec![service], &ENVIRONMENT.parse()?).map_err(VerdictError::Services)?,
         clock_skew: 5,
         longest_lifetime: 60,
     })
@@ -276,7 +287,7 @@ fn parts_of_a_verdict(
     let target = Target::parse(TARGET.as_bytes()).map_err(EdgeError::from)?;
     let verdict = decide(&request, &snapshot, &used, &list, now().seconds());
     let (id, id_from) = decision_id(&verdict, &request);
-    let (Some(route), Some(proof)) = (verdict.route, &verdict.assertion) else {
+    let (Some(route), Some(proof)) = (verdict.route, verdict.word.as_ref().and_then(Word::vouched)) else {
         return Err(VerdictError::NotAllowed("a route and an assertion"));
     };
     let named: [(&str, Call<'_, Infallible>); 7] = [

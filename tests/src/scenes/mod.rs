@@ -10,6 +10,7 @@ pub mod reason;
 mod reputation;
 mod restart;
 mod routes;
+mod services;
 mod sessions;
 mod spelling;
 
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Scene> {
         sessions::scenes(),
         crossing::scenes(),
         hostile::scenes(),
+        services::scenes(),
         listed::scenes(),
         spelling::scenes(),
         outage::scenes(),
