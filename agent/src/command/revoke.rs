@@ -28,7 +28,7 @@ struct Whom {
     /// Everything that this subject is signed in with, at the edge and at the origin
     #[arg(long, value_name = "SUBJECT")]
     sub: Option<Subject>,
-    /// One log-in (`sid` of its token, else `jti`), at the edge: the origin doesn't learn of log-ins
+    /// One log-in (`sid` of its token, else `jti`), at the edge, and in agents where assertions name it
     #[arg(long, value_name = "ID")]
     session: Option<SessionId>,
 }

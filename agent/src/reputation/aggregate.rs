@@ -252,7 +252,9 @@ impl Aggregate {
     /// What each node counts of a client now, by signal.
     #[must_use]
     pub fn counts_of(&self, client: &ClientKey, now: Instant) -> Vec<(&Signal, BTreeMap<&str, u64>)> {
-        let Some((_, key)) = VerdictTable::of(client) else { return Vec::new() };
+        let (VerdictTable::Addresses | VerdictTable::Subjects, key) = VerdictTable::of(client) else {
+            return Vec::new();
+        };
         self.signals
             .iter()
             .enumerate()

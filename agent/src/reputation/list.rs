@@ -18,6 +18,7 @@ const LONGEST_WAIT: u32 = 86_400;
 pub struct List {
     addresses: DashMap<ClientKey, Entry>,
     subjects: DashMap<String, Entry>,
+    sessions: DashMap<String, Entry>,
     len: AtomicUsize,
 }
 
@@ -64,8 +65,12 @@ impl List {
             (ClientKey::Subject(subject), None) => {
                 self.subjects.remove(subject.as_str());
             }
-            // No assertion names one.
-            (ClientKey::Session(_), _) => {}
+            (ClientKey::Session(session), Some(listed)) => {
+                self.sessions.insert(session.into(), listed);
+            }
+            (ClientKey::Session(session), None) => {
+                self.sessions.remove(session.as_str());
+            }
             (address, Some(listed)) => {
                 self.addresses.insert(address, listed);
             }
@@ -80,6 +85,7 @@ impl List {
     pub fn keep_since(&self, teaching: Teaching) {
         self.addresses.retain(|_, listed| listed.teaching >= teaching);
         self.subjects.retain(|_, listed| listed.teaching >= teaching);
+        self.sessions.retain(|_, listed| listed.teaching >= teaching);
         self.count();
     }
 
@@ -87,14 +93,15 @@ impl List {
     pub fn expire(&self, now: UnixSeconds) {
         self.addresses.retain(|_, listed| listed.until > now);
         self.subjects.retain(|_, listed| listed.until > now);
+        self.sessions.retain(|_, listed| listed.until > now);
         self.count();
     }
 
     fn count(&self) {
-        self.len.store(self.addresses.len() + self.subjects.len(), Ordering::Relaxed);
+        self.len.store(self.addresses.len() + self.subjects.len() + self.sessions.len(), Ordering::Relaxed);
     }
 
-    /// The hardest of what holds for a client: of the address, of who is signed in, and of what HAProxy's
+    /// The hardest of what holds for a client: of the address, of who is signed in, of their log-in, and of what HAProxy's
     /// own table told.
     #[must_use]
     pub fn find(&self, claims: &Claims, told: Option<Action>, now: UnixSeconds) -> Option<Listed> {
@@ -105,7 +112,10 @@ impl List {
         let of_address = self.addresses.get(&ClientKey::of_address(claims.ip)).map(|entry| *entry);
         let of_subject =
             claims.sub.as_ref().and_then(|subject| self.subjects.get(subject.as_str())).map(|entry| *entry);
-        let held = of_address.into_iter().chain(of_subject).filter(|entry| entry.until > now);
+        let of_session =
+            claims.sid.as_ref().and_then(|session| self.sessions.get(session.as_str())).map(|entry| *entry);
+        let held =
+            of_address.into_iter().chain(of_subject).chain(of_session).filter(|entry| entry.until > now);
         held.map(|entry| entry.listed(now)).chain(told).max_by_key(|listed| (listed.action, listed.seconds))
     }
 }

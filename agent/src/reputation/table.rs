@@ -1,5 +1,5 @@
-//! How bans lie in HAProxy's stick tables: `cs_verdict` by address, `cs_verdict_subject` by subject,
-//! each with `gpt(2)`: the action and its end.
+//! How bans lie in stick tables: `cs_verdict` by address, `cs_verdict_subject` by subject, and, taught to
+//! agents alone, `cs_verdict_session` by log-in; each with `gpt(2)`: the action and its end.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -11,18 +11,20 @@ use haproxy_wire::peers::{
     BadParameters, DataType, Elements, Entry, Key, KeyLength, KeyType, Parameters, Schema, Value,
 };
 
-/// The longest subject, in bytes: what the shipped files give the tables' keys.
-const LONGEST_SUBJECT: u16 = 255;
+/// The longest subject or session, in bytes: what the shipped files give the tables' keys.
+const LONGEST_NAME: u16 = 255;
 /// `expire` of the tables in the shipped files.
 const EXPIRE: Duration = Duration::from_secs(super::signal::LONGEST_BAN);
 
-/// One of the two tables that bans are taught in.
+/// One of the tables that bans are taught in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerdictTable {
     /// By address: IPv4 as `::ffff:a.b.c.d`, IPv6 by /64.
     Addresses,
     /// By who is signed in.
     Subjects,
+    /// By the log-in that they are known by: HAProxy has no such table, its agents look there.
+    Sessions,
 }
 
 /// What an entry says.
@@ -35,20 +37,32 @@ pub struct Taught {
 }
 
 impl VerdictTable {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Addresses, Self::Subjects];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Addresses, Self::Subjects, Self::Sessions];
 
-    /// The table that a client is in, and its key there. Sessions are in none: only the edge knows them.
+    /// The table that a client is in, and its key there.
     #[must_use]
-    pub fn of(client: &ClientKey) -> Option<(Self, Key<'_>)> {
+    pub fn of(client: &ClientKey) -> (Self, Key<'_>) {
         match client {
-            ClientKey::Ipv4(address) => Some((Self::Addresses, Key::Ipv6(address.to_ipv6_mapped()))),
+            ClientKey::Ipv4(address) => (Self::Addresses, Key::Ipv6(address.to_ipv6_mapped())),
             ClientKey::Ipv6Network([a, b, c, d, e, f, g, h]) => {
                 let network = [*a, *b, *c, *d, *e, *f, *g, *h, 0, 0, 0, 0, 0, 0, 0, 0];
-                Some((Self::Addresses, Key::Ipv6(Ipv6Addr::from(network))))
+                (Self::Addresses, Key::Ipv6(Ipv6Addr::from(network)))
             }
-            ClientKey::Subject(subject) => Some((Self::Subjects, Key::String(subject.as_str().as_bytes()))),
-            ClientKey::Session(_) => None,
+            ClientKey::Subject(subject) => (Self::Subjects, Key::String(subject.as_str().as_bytes())),
+            ClientKey::Session(session) => (Self::Sessions, Key::String(session.as_str().as_bytes())),
+        }
+    }
+
+    /// The client of a key of this table; `None` for keys that no client has.
+    #[must_use]
+    pub fn client(self, key: &Key<'_>) -> Option<ClientKey> {
+        match (self, key) {
+            (Self::Sessions, Key::String(text)) => {
+                std::str::from_utf8(text).ok()?.parse().ok().map(ClientKey::Session)
+            }
+            (Self::Sessions, _) => None,
+            (Self::Addresses | Self::Subjects, key) => client_of(key),
         }
     }
 
@@ -58,6 +72,7 @@ impl VerdictTable {
         match self {
             Self::Addresses => b"/cs_verdict",
             Self::Subjects => b"/cs_verdict_subject",
+            Self::Sessions => b"/cs_verdict_session",
         }
     }
 
@@ -74,8 +89,8 @@ impl VerdictTable {
     pub fn schema(self) -> Result<Schema, BadParameters> {
         let key = match self {
             Self::Addresses => KeyType::Ipv6,
-            Self::Subjects => {
-                KeyType::String(KeyLength::new(LONGEST_SUBJECT).ok_or(BadParameters(DataType::Gpt))?)
+            Self::Subjects | Self::Sessions => {
+                KeyType::String(KeyLength::new(LONGEST_NAME).ok_or(BadParameters(DataType::Gpt))?)
             }
         };
         let two = Elements::new(2).ok_or(BadParameters(DataType::Gpt))?;
@@ -127,7 +142,7 @@ pub const fn action_of(number: u32) -> Option<Action> {
     }
 }
 
-/// The client of a key in any of our tables; `None` for keys that no client has.
+/// The client of a key in a table of addresses or subjects; `None` for keys that no client has.
 #[must_use]
 pub fn client_of(key: &Key<'_>) -> Option<ClientKey> {
     match key {

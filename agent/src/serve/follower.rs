@@ -11,7 +11,7 @@ use haproxy_wire::peers::{
 
 use super::clock::now;
 use crate::reputation::list::{List, Teaching};
-use crate::reputation::table::{Taught, VerdictTable, client_of};
+use crate::reputation::table::{Taught, VerdictTable};
 
 /// How often entries are let go whose time is over.
 const TIDY: Duration = Duration::from_secs(30);
@@ -89,9 +89,10 @@ impl Handler for Learner {
 
     fn on_event(&mut self, event: &Event<'_>, _at: Instant) {
         match event {
-            Event::Update(received) if VerdictTable::named(received.table.name()).is_some() => {
+            Event::Update(received) => {
+                let Some(table) = VerdictTable::named(received.table.name()) else { return };
                 let taught = Taught::read(&received.entry);
-                if let Some((client, taught)) = client_of(&received.entry.key()).zip(taught) {
+                if let Some((client, taught)) = table.client(&received.entry.key()).zip(taught) {
                     self.list.set(client, taught, self.teaching);
                 }
             }

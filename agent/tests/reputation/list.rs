@@ -16,6 +16,7 @@ fn a_whole_teaching_replaces_all_that_was_taught_before() {
     let list = List::default();
     set(&list, "192.0.2.1", Some(Block), 1);
     set(&list, "subject:ann", Some(Block), 1);
+    set(&list, "session:08a5", Some(Block), 1);
     set(&list, "192.0.2.2", Some(Block), 2);
     set(&list, "192.0.2.1", Some(Block), 2);
     list.keep_since(Teaching(2));

@@ -112,7 +112,7 @@ impl Stage {
     ) -> Option<Consequence> {
         let moment = Moment { steady: self.steady(), unix: self.now() };
         let client: ClientKey = client.parse().unwrap();
-        let (_, key) = VerdictTable::of(&client).unwrap();
+        let (_, key) = VerdictTable::of(&client);
         let Self { aggregate, bans, .. } = self;
         with_entry(&sensor(), &key, values, |entry| {
             aggregate.hear(NodeNumber(node), b"/cs_sensor", entry, Lifetime::For(LIFE), bans, moment)

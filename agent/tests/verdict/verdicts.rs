@@ -199,6 +199,14 @@ fn a_listed_client_is_refused_by_the_ladder_and_nobody_else_is() {
     assert_eq!(stage.refused(&signed()), ("listed-throttle".into(), "429".into()));
     assert_eq!(stage.ask(&public()).1["verdict"], "allow", "a neighbour at the same address");
 
+    list("subject:alice", None);
+    list("session:08a5", Some(Listed::Block));
+    let known_by =
+        |session: &str| API.vouched(&["engineering"], |claims| claims.sid = Some(session.parse().unwrap()));
+    assert_eq!(stage.refused(&known_by("08a5")), ("listed".into(), "403".into()));
+    assert_eq!(stage.ask(&known_by("08a6")).1["verdict"], "allow", "another log-in of the same person");
+    list("subject:alice", Some(Listed::Throttle));
+
     // Modes: an observing route refuses nobody, and says so.
     let (_, variables) = stage.ask(&Asked { target: "/beta/x", ..API }.signed(&["engineering"]));
     assert_eq!(variables["verdict"], "allow");

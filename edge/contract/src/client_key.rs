@@ -28,7 +28,7 @@ pub enum ClientKey {
     Ipv6Network([u8; 8]),
     /// Who is signed in, whatever their address.
     Subject(Subject),
-    /// One log-in of somebody. The edge alone knows it: no assertion names it.
+    /// One log-in of somebody.
     Session(SessionId),
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::{Publisher, note};
 use crate::reputation::aggregate::NodeNumber;
 use crate::reputation::bans::ChangeNumber;
-use crate::reputation::table::{Taught, VerdictTable, client_of};
+use crate::reputation::table::{Taught, VerdictTable};
 use crate::serve::clock::now;
 
 /// After how long a node that was not in sync itself is asked again: HAProxy gives up waiting after 5 s.
@@ -60,6 +60,18 @@ pub(super) struct Peer {
 struct Offered {
     addresses: Teaching,
     subjects: Teaching,
+    /// An agent's alone.
+    sessions: Option<Teaching>,
+}
+
+impl Offered {
+    fn get(&mut self, table: VerdictTable) -> Option<&mut Teaching> {
+        match table {
+            VerdictTable::Addresses => Some(&mut self.addresses),
+            VerdictTable::Subjects => Some(&mut self.subjects),
+            VerdictTable::Sessions => self.sessions.as_mut(),
+        }
+    }
 }
 
 /// A table that is taught in this session.
@@ -143,7 +155,10 @@ impl Peer {
     fn acknowledged(&mut self, table: LocalTable, update: UpdateId) {
         let Some(offered) = &mut self.offered else { return };
         let sensors = self.sensors.iter_mut().map(|(_, _, teaching)| teaching);
-        let all = [&mut offered.addresses, &mut offered.subjects].into_iter().chain(sensors);
+        let all = [&mut offered.addresses, &mut offered.subjects]
+            .into_iter()
+            .chain(&mut offered.sessions)
+            .chain(sensors);
         let mut owing = false;
         for teaching in all {
             if teaching.table == table {
@@ -165,7 +180,11 @@ impl Peer {
                 session.offer(table.name(), schema).map(Teaching::new).map_err(|_| Unteachable)
             };
             let (addresses, subjects) = (offer(VerdictTable::Addresses)?, offer(VerdictTable::Subjects)?);
-            self.offered = Some(Offered { addresses, subjects });
+            let sessions = match self.kind {
+                Kind::Agent => Some(offer(VerdictTable::Sessions)?),
+                Kind::Node => None,
+            };
+            self.offered = Some(Offered { addresses, subjects, sessions });
         }
         let due = match self.ask {
             Ask::Now => true,
@@ -192,15 +211,12 @@ impl Peer {
         let state = self.publisher.lock();
         let today = now().seconds();
         let mut teach = |client: &ClientKey, taught: Taught, out: &mut BytesMut| {
-            let Some((table, key)) = VerdictTable::of(client) else { return Ok(()) };
-            let teaching = match table {
-                VerdictTable::Addresses => &mut offered.addresses,
-                VerdictTable::Subjects => &mut offered.subjects,
-            };
+            let (table, key) = VerdictTable::of(client);
+            let Some(teaching) = offered.get(table) else { return Ok(0) };
             let values = taught.values();
             let expiry = Some(Duration::from_secs(taught.until.since(today)));
             let lesson = Lesson { id: teaching.next(), expiry, key, values: &values, server_key: None };
-            session.teach(teaching.table, &lesson, at, out)
+            session.teach(teaching.table, &lesson, at, out).map(|()| 1)
         };
         let mut all = true;
         while let Some((number, client, standing)) = state.bans.bans().change_after(self.taught) {
@@ -213,14 +229,14 @@ impl Peer {
                 continue;
             }
             match teach(client, standing.taught(), out) {
-                Ok(()) => count += 1,
+                Ok(sent) => count += sent,
                 Err(TeachError::Encode(error)) => tracing::error!(%client, "a ban can't be taught: {error}"),
                 Err(_) => return Err(Unteachable),
             }
         }
         while all && let Some((client, taught)) = self.strays.pop_front() {
             match teach(&client, taught, out) {
-                Ok(()) => count += 1,
+                Ok(sent) => count += sent,
                 Err(_) => return Err(Unteachable),
             }
         }
@@ -344,9 +360,10 @@ impl Handler for Peer {
             // An agent has nothing to tell, so under its own name it can't have anybody banned.
             Event::Update(_) if self.kind == Kind::Agent => {}
             Event::Update(received) => {
-                if VerdictTable::named(received.table.name()).is_some() {
+                if let Some(table) = VerdictTable::named(received.table.name()) {
                     let taught = Taught::read(&received.entry);
-                    let Some((client, taught)) = client_of(&received.entry.key()).zip(taught) else { return };
+                    let client = table.client(&received.entry.key());
+                    let Some((client, taught)) = client.zip(taught) else { return };
                     if let Some(stray) = self.publisher.hear_verdict(self.number, &client, taught)
                         && self.strays.len() < MOST_STRAYS
                     {

@@ -3,6 +3,7 @@
 mod addresses;
 mod bans;
 mod hostile_peer;
+mod log_ins;
 mod pardon;
 mod probing;
 mod restarts;
@@ -26,6 +27,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         bans::scenes(),
         addresses::scenes(),
         restarts::scenes(),
+        log_ins::scenes(),
         hostile_peer::scenes(),
     ]
     .into_iter()
