@@ -41,6 +41,9 @@ pub struct Settings {
     pub policy: PolicyFile,
     /// Which assertions are accepted.
     pub assertion: Assertion,
+    /// The keys of receipts; without it there are none.
+    #[serde(default)]
+    pub receipt: Option<Receipt>,
     /// How used assertions are remembered.
     #[serde(default)]
     pub replay: Replay,
@@ -77,6 +80,14 @@ impl Spop {
 pub struct PolicyFile {
     /// The policy's file; relative to the settings file.
     pub file: PathBuf,
+}
+
+/// `[receipt]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// File of keys as `ID:KEY`, which the edge holds too; relative to the settings file.
+    pub keys: PathBuf,
 }
 
 /// `[replay]`
@@ -193,7 +204,9 @@ impl Settings {
     /// Files are found beside the settings file, wherever the agent is started from.
     fn resolve(&mut self, folder: &Path) {
         let secrets = self.assertion.shared_secrets.iter_mut();
-        for path in [&mut self.policy.file, &mut self.assertion.keys].into_iter().chain(secrets) {
+        let receipts = self.receipt.iter_mut().map(|receipt| &mut receipt.keys);
+        let others = secrets.chain(receipts);
+        for path in [&mut self.policy.file, &mut self.assertion.keys].into_iter().chain(others) {
             *path = folder.join(&*path);
         }
         if self.records.file != Path::new("-") {

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use countersign_contract::assertion::AssertionKeys;
 use countersign_contract::name::{Audience, KeyId};
+use countersign_contract::receipt::ReceiptKeys;
 
 use crate::policy::Policy;
 use crate::trust::Services;
@@ -18,6 +19,8 @@ pub struct Snapshot {
     pub keys: AssertionKeys,
     /// What each edge service may say.
     pub services: Services,
+    /// The keys of receipts, where they are made.
+    pub receipts: Option<ReceiptKeys>,
     /// The data centre that this is.
     pub audience: Audience,
     /// How far the clocks of edge and origin may be apart, in seconds.

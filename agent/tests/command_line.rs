@@ -190,6 +190,34 @@ fn verify_says_what_an_edge_service_may_not_say() {
 }
 
 #[test]
+fn shared_keys_are_printed_and_what_is_none_is_named_without_showing_it() {
+    let folder = folder();
+    let mut keys = String::new();
+    for kind in ["list", "receipt", "session"] {
+        let printed = text(&run(folder.path(), &["keys", kind, "--kid", "r1"]).stdout);
+        assert_eq!((printed.get(..3), printed.trim_end().len()), (Some("r1:"), 3 + 43), "{printed}");
+        assert!(!keys.contains(&printed), "never the same one");
+        keys.push_str(&printed);
+    }
+    let settings = std::fs::read_to_string(folder.path().join("countersign.toml")).unwrap();
+    let with = format!("{settings}\n[receipt]\nkeys = \"receipt.keys\"\n");
+    std::fs::write(folder.path().join("countersign.toml"), with).unwrap();
+    let check = || run(folder.path(), &["check", "--settings", "countersign.toml"]);
+    let put = |keys: &str| std::fs::write(folder.path().join("receipt.keys"), keys).unwrap();
+    assert!(text(&check().stderr).contains("receipt.keys: "), "a file that isn't there");
+    let secret = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    for bad in ["", secret, &keys, &format!("r1:{secret} r2:short")] {
+        put(bad);
+        let refused = check();
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && said.contains("receipt.keys: "), "{said}");
+        assert!(said.contains("countersign keys receipt") && !said.contains(secret), "{said}");
+    }
+    put(&format!("r1:{secret}\n"));
+    assert!(check().status.success());
+}
+
+#[test]
 fn a_reader_that_goes_away_is_an_error_and_no_panic() {
     let folder = folder();
     let header = sign(folder.path(), "http://www.example.test/");

@@ -27,6 +27,8 @@ pub struct AgentSettings {
     pub environment: &'static str,
     /// The edge services whose word counts.
     pub services: &'static [Service],
+    /// The keys of receipts.
+    pub receipts: PathBuf,
     /// Who teaches it whom to refuse.
     pub reputation: Reputation,
 }
@@ -79,7 +81,7 @@ impl Agent {
 }
 
 fn text(told: &AgentSettings, socket: &Path) -> String {
-    let AgentSettings { policy, keys, audience, environment, services, reputation, .. } = told;
+    let AgentSettings { policy, keys, audience, environment, services, receipts, reputation, .. } = told;
     let reputation = match reputation {
         Reputation::None => String::new(),
         Reputation::From { publisher, name } => {
@@ -107,12 +109,15 @@ audience = "{audience}"
 environment = "{environment}"
 
 {services}
+[receipt]
+keys = "{receipts}"
 [records]
 file = "-"
 {reputation}"#,
         socket = socket.display(),
         policy = policy.display(),
         keys = keys.display(),
+        receipts = receipts.display(),
         services = services.iter().map(Service::table).collect::<Vec<_>>().join("\n"),
     )
 }

@@ -37,6 +37,7 @@ pub mod process;
 pub mod publisher;
 pub mod question;
 pub mod reaper;
+pub mod receipts;
 pub mod records;
 pub mod runner;
 pub mod scene;

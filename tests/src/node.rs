@@ -16,6 +16,7 @@ use crate::pieces::{self, Subject};
 use crate::pools::Pools;
 use crate::process::Journals;
 use crate::reaper::Reaper;
+use crate::receipts;
 use crate::records::{self, Joined};
 use crate::services;
 use crate::trouble::Trouble;
@@ -88,6 +89,7 @@ impl Node {
                         keys: keys.join("assertion.jwks.json"),
                         audience: AUDIENCE,
                         environment: ENVIRONMENT,
+                        receipts: receipts::file(keys),
                         services: &[services::EDGE, services::SHOP],
                         reputation: reputation(&plan.peering, name),
                     };

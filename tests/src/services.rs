@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::command_line;
 use crate::forge::Forge;
+use crate::receipts;
 use crate::trouble::Trouble;
 use crate::world::{AUDIENCE, ENVIRONMENT, KEY_ID, SERVICE};
 
@@ -70,7 +71,7 @@ impl Service {
     }
 }
 
-/// Makes a key for each service, with one file of all public ones.
+/// Makes a key for each service, with one file of all public ones, and one for receipts.
 ///
 /// # Errors
 /// [`Trouble::Command`] with what was printed, [`Trouble::Io`] where a file can't be read or written.
@@ -86,5 +87,6 @@ pub async fn make_keys(keys: &Path) -> Result<(), Trouble> {
         );
     }
     let set = serde_json::json!({ "keys": public });
-    std::fs::write(keys.join(PUBLIC), set.to_string()).map_err(Trouble::io("write public keys"))
+    std::fs::write(keys.join(PUBLIC), set.to_string()).map_err(Trouble::io("write public keys"))?;
+    receipts::make_keys(keys, &[receipts::KEY_ID]).await.map(drop)
 }

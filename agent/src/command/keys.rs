@@ -26,15 +26,20 @@ pub(super) enum Keys {
     /// Make a key pair for assertions: the private key for the edge, the public one for the agents
     Generate(Generate),
     /// Print a key for the list's fingerprints, as `ID:KEY`: for the publisher and for the edge's secret `list-key`
-    List(List),
+    List(Shared),
+    /// Print a key for receipts, as `ID:KEY`: for the agents' `receipt.keys` and for the edge
+    Receipt(Shared),
+    /// Print a key for the edge's session cookies, as `ID:KEY`
+    Session(Shared),
     /// Say of every key, configured or named by a record, whether it is in use and from when on it may go
     Status(status::Status),
     /// Take a key out of its file once no record of the time that counts names it any more
     Remove(remove::Remove),
 }
 
+/// A key that several programs hold.
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct Shared {
     /// The key's id
     #[arg(long, value_name = "KID")]
     kid: KeyId,
@@ -67,14 +72,14 @@ impl Keys {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Generate(generate) => Ok(generate.run()?),
-            Self::List(list) => Ok(list.run()?),
+            Self::List(shared) | Self::Receipt(shared) | Self::Session(shared) => Ok(shared.run()?),
             Self::Status(status) => status.run(),
             Self::Remove(remove) => remove.run(),
         }
     }
 }
 
-impl List {
+impl Shared {
     fn run(self) -> Result<(), KeysError> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(KeysError::Random)?;

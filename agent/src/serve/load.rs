@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use countersign_contract::assertion::{AssertionKeys, KeyFault, SharedSecrets};
+use countersign_contract::mac_keys::MacKeysFault;
 use countersign_contract::name::{KeyId, ServiceName};
+use countersign_contract::receipt::ReceiptKeys;
 use thiserror::Error;
 
 use crate::policy::{Policy, PolicyFaults};
@@ -38,6 +40,14 @@ pub enum LoadError {
         file: PathBuf,
         /// What is wrong.
         fault: KeyFault,
+    },
+    /// The keys of receipts are wrong.
+    #[error("{file}: {fault}: expected lines of `countersign keys receipt`")]
+    Receipts {
+        /// The file of keys.
+        file: PathBuf,
+        /// What is wrong.
+        fault: MacKeysFault,
     },
     /// The edge services are wrong.
     #[error("settings {file}: `assertion.services`: {fault}")]
@@ -82,6 +92,7 @@ pub fn load(settings: &Settings) -> Result<Snapshot, Vec<LoadError>> {
     let policy = keep(load_policy(&settings.policy.file), &mut errors);
     let keys = keep(load_keys(settings), &mut errors);
     let services = keep(load_services(settings), &mut errors);
+    let receipts = keep(load_receipts(settings), &mut errors);
     if let Some((keys, services)) = keys.as_ref().zip(services.as_ref()) {
         errors.extend(services.keys_not_held(keys).map(|(service, key)| LoadError::NotHeld {
             file: settings.file.clone(),
@@ -90,11 +101,12 @@ pub fn load(settings: &Settings) -> Result<Snapshot, Vec<LoadError>> {
             rings: rings(settings),
         }));
     }
-    match (policy, keys, services) {
-        (Some(policy), Some(keys), Some(services)) if errors.is_empty() => Ok(Snapshot {
+    match (policy, keys, services, receipts) {
+        (Some(policy), Some(keys), Some(services), Some(receipts)) if errors.is_empty() => Ok(Snapshot {
             policy,
             keys,
             services,
+            receipts,
             audience: settings.assertion.audience.clone(),
             clock_skew: settings.assertion.clock_skew_seconds,
             longest_lifetime: settings.assertion.max_lifetime_seconds,
@@ -111,6 +123,15 @@ fn load_services(settings: &Settings) -> Result<Services, LoadError> {
     let assertion = &settings.assertion;
     Services::new(assertion.services.clone(), &assertion.environment)
         .map_err(|fault| LoadError::Services { file: settings.file.clone(), fault })
+}
+
+fn load_receipts(settings: &Settings) -> Result<Option<ReceiptKeys>, LoadError> {
+    let Some(file) = settings.receipt.as_ref().map(|receipt| &receipt.keys) else { return Ok(None) };
+    let text =
+        std::fs::read_to_string(file).map_err(|source| LoadError::Read { file: file.clone(), source })?;
+    let keys =
+        ReceiptKeys::parse(&text).map_err(|fault| LoadError::Receipts { file: file.clone(), fault })?;
+    Ok(Some(keys))
 }
 
 /// The files of keys, for a message.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_contract::name::GroupName;
+use countersign_contract::receipt::ReceiptKeys;
+use countersign_contract::record::Verdict as Said;
 use haproxy_wire::spop::server::{Agent, Answer};
 use haproxy_wire::spop::{Actions, Notify, Scope, TooLarge, Value};
 
@@ -50,7 +52,8 @@ impl Agent for Verdicts {
             Err(fault) => (Request::default(), Verdict::without_route(Refusal::Question(fault))),
         };
         let (id, id_from) = decision_id(&verdict, &request);
-        if write(actions, &verdict, &id).is_err() {
+        let receipt = receipt_of(&verdict, snapshot.receipts.as_ref());
+        if write(actions, &verdict, &id, receipt.as_deref()).is_err() {
             // HAProxy takes an answer without a verdict for a refusal; half of one it would keep.
             actions.clear();
             tracing::error!(decision_id = id, "the verdict doesn't fit into a frame: raise `max-frame-size`");
@@ -61,9 +64,23 @@ impl Agent for Verdicts {
     }
 }
 
+/// The receipt of a verdict, where edge and agent share its id: an assertion was verified.
+fn receipt_of(verdict: &Verdict<'_>, keys: Option<&ReceiptKeys>) -> Option<String> {
+    let id = verdict.assertion()?.claims().txn;
+    match &verdict.outcome {
+        Ok(permit) => keys?.make(id, Said::Allow, permit.basis().code()),
+        Err(refusal) => keys?.make(id, Said::Deny, refusal.code()),
+    }
+}
+
 /// Writes the variables of a verdict, `verdict` itself last: HAProxy keeps what stands before a
 /// fault, so nothing may be half-said once it reads `allow`.
-fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), TooLarge> {
+fn write(
+    actions: &mut Actions,
+    verdict: &Verdict<'_>,
+    id: &str,
+    receipt: Option<&str>,
+) -> Result<(), TooLarge> {
     set_text(actions, "decision_id", id)?;
     if let Some(route) = verdict.route {
         set_text(actions, "route", route.name.as_str())?;
@@ -87,6 +104,9 @@ fn write(actions: &mut Actions, verdict: &Verdict<'_>, id: &str) -> Result<(), T
         if verdict.once.is_some() {
             set_text(actions, "once", id)?;
         }
+    }
+    if let Some(receipt) = receipt {
+        set_text(actions, "receipt", receipt)?;
     }
     match &verdict.outcome {
         Ok(permit) => {

@@ -15,6 +15,7 @@ use countersign_contract::assertion::{AssertionKeys, AssertionSigner, Claims, Sh
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
 use countersign_contract::decision_id::DecisionId;
+use countersign_contract::receipt::ReceiptKeys;
 use ed25519_dalek::SigningKey;
 use haproxy_wire::spop::server::{Agent as _, Answer};
 use haproxy_wire::spop::{Action, Actions, FrameId, MaxFrameSize, Notify, NotifyWriter, Value};
@@ -156,6 +157,13 @@ fn rand() -> [u8; 16] {
     bytes
 }
 
+/// The text of one key of receipts.
+pub(crate) const RECEIPT_KEY: &str = "r1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+pub(crate) fn receipt_keys() -> ReceiptKeys {
+    ReceiptKeys::parse(RECEIPT_KEY).unwrap()
+}
+
 pub(crate) fn keys() -> AssertionKeys {
     let public = [WWW_KEY, SHOP_KEY, IDLE_KEY].map(Key::public);
     let set = json!({"keys": public});
@@ -199,6 +207,7 @@ impl Stage {
             keys: keys(),
             audience: "eu-1".parse().unwrap(),
             services: services(),
+            receipts: Some(receipt_keys()),
             clock_skew: 5,
             longest_lifetime: 60,
         };

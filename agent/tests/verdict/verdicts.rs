@@ -15,7 +15,18 @@ fn a_permitted_request_gets_its_pool_and_the_identity_and_the_verdict_last() {
     let (order, variables) = stage.ask(&API.signed(&["engineering"]));
     assert_eq!(
         order,
-        ["decision_id", "route", "mode", "subject", "groups", "client_ip", "reason", "pool", "verdict"]
+        [
+            "decision_id",
+            "route",
+            "mode",
+            "subject",
+            "groups",
+            "client_ip",
+            "receipt",
+            "reason",
+            "pool",
+            "verdict"
+        ]
     );
     for (name, value) in [
         ("verdict", "allow"),

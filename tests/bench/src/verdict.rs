@@ -251,6 +251,7 @@ fn snapshot(edge: &Edge) -> Result<Snapshot, VerdictError> {
         keys: AssertionKeys::from_jwks(edge.jwks().as_bytes(), SharedSecrets::Refused)?,
         audience: AUDIENCE.parse()?,
         services: Services::new(vec![service], &ENVIRONMENT.parse()?).map_err(VerdictError::Services)?,
+        receipts: None,
         clock_skew: 5,
         longest_lifetime: 60,
     })

@@ -7,6 +7,7 @@ mod listed;
 mod outage;
 pub mod people;
 pub mod reason;
+mod receipts;
 mod reputation;
 mod restart;
 mod routes;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Scene> {
         crossing::scenes(),
         hostile::scenes(),
         services::scenes(),
+        receipts::scenes(),
         listed::scenes(),
         spelling::scenes(),
         outage::scenes(),
