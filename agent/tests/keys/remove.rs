@@ -84,6 +84,8 @@ fn the_file_keeps_its_mode_and_owner_its_link_and_leaves_nothing_beside() {
 #[test]
 fn a_key_that_may_be_needed_stays_and_it_is_said_why_and_until_when() {
     let stage = Stage::new();
+    // Whatever signs for a service stays for that alone.
+    stage.write("countersign.toml", &stage.read("countersign.toml").replace("k3", "k9"));
     stage.write(
         "records.jsonl",
         &records(&[
@@ -120,6 +122,20 @@ fn a_key_that_may_be_needed_stays_and_it_is_said_why_and_until_when() {
     stays(&stage, "assertion", "k1", &[], "unknown: no records");
     stage.write("records.jsonl", &records(&[("edge", 30, r#""kid":"k1""#), ("edge", 1, r#""kid":"k2""#)]));
     stays(&stage, "assertion", "k1", &[], "unknown: records cover only 2026-01-02T03:03:35.000Z to");
+}
+
+/// An agent whose settings name a key that isn't there doesn't start.
+#[test]
+fn a_key_that_signs_for_a_service_stays_until_the_settings_say_otherwise() {
+    let stage = Stage::new();
+    stage.write("records.jsonl", &a_day());
+    stage.write("countersign.toml", &stage.read("countersign.toml").replace("k3", "k1"));
+    for more in [&[][..], &["--force"]] {
+        let expected = "service `edge-www` in countersign.toml names it";
+        stays(&stage, "assertion", "k1", more, expected);
+    }
+    stage.write("countersign.toml", &stage.read("countersign.toml").replace("k1", "k2"));
+    assert!(remove(&stage, "assertion", "k1", &[]).status.success());
 }
 
 #[test]

@@ -21,6 +21,12 @@ keys = "assertion.jwks.json"
 shared_secrets = "secrets.json"
 audience = "eu-1"
 environment = "production"
+[[assertion.services]]
+name = "edge-www"
+keys = ["k3"]
+hosts = ["www.example.test"]
+[receipt]
+keys = "receipt-keys"
 "#;
 const PUBLISH: &str = r#"
 [peers]
@@ -99,7 +105,7 @@ impl Stage {
     pub(crate) fn with_sources<'a>(&self, arguments: &[&'a str]) -> Vec<&'a str> {
         let mut all = arguments.to_vec();
         all.extend(["--settings", "countersign.toml", "--publish-settings", "publish.toml"]);
-        all.extend(["--edge-settings", "settings.json", "--receipt-keys", "receipt-keys"]);
+        all.extend(["--edge-settings", "settings.json"]);
         all.extend(["--now", NOW_TEXT, "--records", "records.jsonl"]);
         all
     }

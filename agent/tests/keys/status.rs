@@ -54,7 +54,7 @@ fn every_key_is_shown_with_where_it_is_configured_its_use_and_how_it_stands() {
         let line = &lines_of(&said, key)[0];
         assert!(line.starts_with(&format!("{key}: {standing}")), "{line}\n{standing}");
     }
-    assert!(said.contains("configured in receipt-keys (`--receipt-keys`)"), "{said}");
+    assert!(said.contains("configured in receipt-keys (`receipt.keys`)"), "{said}");
     assert!(said.contains("configured in list-keys (`edge.list_keys`)"), "{said}");
     assert!(said.contains("configured in secrets.json (`assertion.shared_secrets`)"), "{said}");
 }

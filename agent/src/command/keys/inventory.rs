@@ -40,9 +40,6 @@ pub(super) struct Sources {
     /// The publisher's settings file
     #[arg(long, value_name = "FILE")]
     pub(super) publish_settings: Option<PathBuf>,
-    /// The agents' file of receipt keys
-    #[arg(long, value_name = "FILE")]
-    pub(super) receipt_keys: Option<PathBuf>,
     /// Judge as of this time, RFC 3339 in UTC, in place of now
     #[arg(long, value_name = "TIME")]
     now: Option<UnixMillis>,
@@ -114,15 +111,13 @@ impl Inventory {
         let assertion = &settings.assertion;
         self.holds.insert(Role::Assertion, Hold::Seconds(assertion.acceptance_window()));
         self.file(Role::Assertion, &assertion.keys, Format::PublicKeys, "assertion.keys")?;
-        match &assertion.shared_secrets {
-            None => Ok(()),
-            Some(file) => self.file(Role::Assertion, file, Format::SharedSecrets, "assertion.shared_secrets"),
+        if let Some(file) = &assertion.shared_secrets {
+            self.file(Role::Assertion, file, Format::SharedSecrets, "assertion.shared_secrets")?;
         }
-    }
-
-    /// Adds a file of receipt keys.
-    pub(super) fn receipts(&mut self, file: &Path) -> Result<(), InventoryError> {
-        self.file(Role::Receipt, file, Format::MacKeys, "--receipt-keys")
+        match &settings.receipt {
+            None => Ok(()),
+            Some(receipt) => self.file(Role::Receipt, &receipt.keys, Format::MacKeys, "receipt.keys"),
+        }
     }
 
     /// Adds a file of session keys.

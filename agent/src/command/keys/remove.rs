@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use countersign_contract::name::KeyId;
+use countersign_contract::name::{KeyId, ServiceName};
 use thiserror::Error;
 
 use super::Failure;
@@ -16,7 +16,7 @@ use crate::trust::rotation::{Role, Standing};
 #[derive(Debug, Args)]
 #[command(after_help = "Where the key is taken out:
   assertion   the agent's `assertion.keys` or `assertion.shared_secrets` (--settings)
-  receipt     the agents' receipt keys (--receipt-keys)
+  receipt     the agents' `receipt.keys` (--settings)
   list        the publisher's `edge.list_keys` (--publish-settings)
   session     your copy of the edge's secret `session-key` (--file, with --edge-settings)
 
@@ -74,6 +74,11 @@ enum RemoveError {
         "{role} key `{kid}` stays: {place} names it; name another one there first, --force does not help"
     )]
     Maker { role: Role, kid: KeyId, place: Place },
+    #[error(
+        "assertion key `{kid}` stays: service `{service}` in {file} names it; take it out of its `keys` and reload the agents first, \
+         --force does not help", file = file.display()
+    )]
+    Signer { kid: KeyId, service: ServiceName, file: PathBuf },
     #[error("{role} key `{kid}` stays in {file}: {standing}; --force takes it out all the same", file = file.display())]
     NotSafe { role: Role, kid: KeyId, file: PathBuf, standing: Standing },
 }
@@ -113,15 +118,21 @@ impl Remove {
 
     /// Reads the settings that count for the role, and the file to take the key out of.
     fn open(&self, inventory: &mut Inventory) -> Result<KeyFile, Failure> {
-        let Sources { settings, edge_settings, publish_settings, receipt_keys, .. } = &self.sources;
+        let Sources { settings, edge_settings, publish_settings, .. } = &self.sources;
         if let Some(file) = edge_settings {
             inventory.edge(file)?;
         }
         let no_file = |option| RemoveError::NoFile { role: self.role.into(), option };
         match self.role {
             Removable::Assertion => {
-                let settings = Settings::load(settings)?;
+                let file = settings;
+                let settings = Settings::load(file)?;
                 inventory.agent(&settings)?;
+                let services = &settings.assertion.services;
+                if let Some(service) = services.iter().find(|service| service.keys.contains(&self.kid)) {
+                    let (service, file) = (service.name.clone(), file.clone());
+                    return Err(RemoveError::Signer { kid: self.kid.clone(), service, file }.into());
+                }
                 let keys = KeyFile::open(&settings.assertion.keys, Format::PublicKeys)?;
                 if !keys.ids().any(|kid| *kid == self.kid)
                     && let Some(file) = &settings.assertion.shared_secrets
@@ -139,9 +150,11 @@ impl Remove {
                 Ok(KeyFile::open(file, Format::MacKeys)?)
             }
             Removable::Receipt => {
-                let file = receipt_keys.as_ref().ok_or_else(|| no_file("--receipt-keys"))?;
-                inventory.receipts(file)?;
-                Ok(KeyFile::open(file, Format::MacKeys)?)
+                let settings = Settings::load(settings)?;
+                inventory.agent(&settings)?;
+                let receipt =
+                    settings.receipt.ok_or_else(|| no_file("a section `[receipt]` in --settings"))?;
+                Ok(KeyFile::open(&receipt.keys, Format::MacKeys)?)
             }
             Removable::List => {
                 let file = publish_settings.as_ref().ok_or_else(|| no_file("--publish-settings"))?;

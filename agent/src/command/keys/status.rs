@@ -45,9 +45,6 @@ impl Status {
         let sources = &self.sources;
         let mut inventory = Inventory::default();
         inventory.agent(&Settings::load(&sources.settings)?)?;
-        if let Some(file) = &sources.receipt_keys {
-            inventory.receipts(file)?;
-        }
         if let Some(file) = &sources.publish_settings {
             inventory.publisher(file, &PublishSettings::load(file)?)?;
         }
