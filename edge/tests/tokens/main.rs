@@ -7,19 +7,19 @@ mod verifying;
 
 use std::collections::BTreeSet;
 
-use vectors::{Document, Expected, Kind};
-use verifying::come_to;
+use vectors::{Document, Expected, Kind, Vector};
+use verifying::{ShownAs, come_to};
 
 /// Runs every vector of a file and says all that came out otherwise, not only the first.
 #[track_caller]
-fn holds(document: &Document, at_least: usize) {
+fn holds(document: &Document, shown_as: ShownAs, at_least: usize) {
     let count = document.vectors.len();
     assert!(count >= at_least, "{count} vectors, expected at least {at_least}: was the file cut?");
     let wrong: Vec<String> = document
         .vectors
         .iter()
         .filter_map(|vector| {
-            let found = come_to(document, vector);
+            let found = come_to(document, vector, shown_as);
             (found != vector.expect)
                 .then(|| format!("{}:\n  expected {:?}\n  found    {found:?}", vector.name, vector.expect))
         })
@@ -30,7 +30,7 @@ fn holds(document: &Document, at_least: usize) {
 fn faults(document: &Document) -> BTreeSet<&str> {
     let fault = |expected| match expected {
         &Expected::Fault(ref code) | &Expected::KeySet(ref code) => Some(code.as_str()),
-        &Expected::Identity { .. } => None,
+        &Expected::Identity { .. } | &Expected::Ended(_) => None,
     };
     document.vectors.iter().filter_map(|vector| fault(&vector.expect)).collect()
 }
@@ -38,7 +38,7 @@ fn faults(document: &Document) -> BTreeSet<&str> {
 #[test]
 fn good_tokens_are_taken() {
     let document = Document::read("good.json");
-    holds(&document, 80);
+    holds(&document, ShownAs::Bearer, 80);
     assert!(faults(&document).is_empty());
     for kind in [Kind::AccessToken, Kind::Jwt] {
         assert!(document.vectors.iter().any(|vector| vector.kind == kind), "{kind:?}");
@@ -48,7 +48,7 @@ fn good_tokens_are_taken() {
 #[test]
 fn bad_tokens_are_refused_with_the_fault_that_they_have() {
     let document = Document::read("bad_tokens.json");
-    holds(&document, 350);
+    holds(&document, ShownAs::Bearer, 350);
     assert!(document.vectors.iter().all(|vector| matches!(vector.expect, Expected::Fault(_))));
     // Each fault that a token can have by itself occurs.
     let faults = faults(&document);
@@ -85,10 +85,65 @@ fn bad_tokens_are_refused_with_the_fault_that_they_have() {
 #[test]
 fn of_a_key_set_only_the_keys_that_are_fit_count_and_only_for_their_issuer() {
     let document = Document::read("key_sets.json");
-    holds(&document, 300);
+    holds(&document, ShownAs::Bearer, 300);
     assert_eq!(document.issuers.len(), 2);
     let taken = document.vectors.iter().filter(|vector| matches!(vector.expect, Expected::Identity { .. }));
     assert!(taken.count() >= 40);
+}
+
+#[test]
+fn an_id_token_is_held_against_its_log_in() {
+    let document = Document::read("id_tokens.json");
+    holds(&document, ShownAs::IdToken, 80);
+    let faults = faults(&document);
+    for code in [
+        "token-nonce-missing",
+        "token-nonce-mismatch",
+        "token-wrong-party",
+        "token-issued-missing",
+        "token-wrong-type",
+        "token-wrong-audience",
+        "token-wrong-issuer",
+        "token-algorithm-none",
+        "token-signature-invalid",
+    ] {
+        assert!(faults.contains(code), "{code}");
+    }
+}
+
+/// The same issuer signs them all; only `typ` tells them apart, which is under the signature.
+#[test]
+fn no_id_token_and_no_logout_token_passes_for_a_bearer_token() {
+    for name in ["id_tokens.json", "logout_tokens.json"] {
+        let document = Document::read(name);
+        let says_otherwise = |vector: &&Vector| !vector.name.contains("at+jwt");
+        let mut others = document.vectors.iter().filter(says_otherwise).peekable();
+        assert!(others.peek().is_some());
+        for vector in others {
+            let found = come_to(&document, vector, ShownAs::Bearer);
+            assert!(matches!(found, Expected::Fault(_)), "{}: {found:?}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn a_logout_token_ends_the_log_in_that_it_names() {
+    let document = Document::read("logout_tokens.json");
+    holds(&document, ShownAs::LogoutToken, 75);
+    let faults = faults(&document);
+    for code in [
+        "token-events-missing",
+        "token-nonce-present",
+        "token-session-missing",
+        "token-issued-missing",
+        "token-wrong-type",
+        "token-wrong-audience",
+        "token-algorithm-none",
+        "token-unknown-key",
+        "token-signature-invalid",
+    ] {
+        assert!(faults.contains(code), "{code}");
+    }
 }
 
 /// A vector that could be read in two ways, or that says nothing, must not pass for one that holds.

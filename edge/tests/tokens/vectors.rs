@@ -14,7 +14,17 @@ pub(crate) struct Document {
     pub(crate) now: u64,
     pub(crate) skew_seconds: u64,
     pub(crate) issuers: Vec<IssuerSaid>,
+    /// What an ID token is held against beside its issuer.
+    pub(crate) expected: Option<PartySaid>,
     pub(crate) vectors: Vec<Vector>,
+}
+
+/// The log-in that an ID token has to be of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PartySaid {
+    pub(crate) client_id: String,
+    pub(crate) nonce: String,
 }
 
 /// What the settings know of an issuer, and what it publishes unless a vector says otherwise.
@@ -49,6 +59,7 @@ pub(crate) enum Kind {
     AccessToken,
     Jwt,
     IdToken,
+    LogoutToken,
 }
 
 /// What an issuer publishes: JSON, or a text that is taken as it stands.
@@ -65,6 +76,8 @@ pub(crate) struct KeySetSaid {
 pub(crate) enum Expected {
     /// It is taken, and speaks of somebody.
     Identity { subject: String, session: Option<String>, groups: Vec<String> },
+    /// It is taken, and ends a log-in.
+    Ended(String),
     /// It is refused with this code.
     Fault(String),
     /// Its issuer's key set is refused.
@@ -100,7 +113,14 @@ impl TryFrom<ExpectedSaid> for Expected {
                 session,
                 groups: Some(groups),
             } => Ok(Self::Identity { subject, session, groups }),
-            _ => Err("`expect` holds none or more than one of `fault`, `key_set`, `subject` with `groups`"),
+            ExpectedSaid {
+                fault: None,
+                key_set: None,
+                subject: None,
+                session: Some(session),
+                groups: None,
+            } => Ok(Self::Ended(session)),
+            _ => Err("`expect` is none of `fault`, `key_set`, `session`, or `subject` with `groups`"),
         }
     }
 }
