@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod answers;
+mod browser;
 mod cookies;
+mod exchange;
 mod failures;
 mod hostile_tokens;
 mod identity;
@@ -14,6 +16,7 @@ mod list;
 mod list_faults;
 mod list_keys;
 mod listing;
+mod login;
 mod modes;
 mod never_panics;
 mod routes;

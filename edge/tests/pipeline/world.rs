@@ -1,25 +1,24 @@
-//! A platform in memory, and requests to it.
+//! A platform in memory.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use countersign_contract::assertion::AssertionKeys;
 use countersign_contract::list::Action;
 use countersign_contract::policy::{EdgePolicy, PolicyDigest};
 use countersign_contract::time::{UnixMillis, UnixSeconds};
-use countersign_edge::answer::{Answer, OwnAnswer};
-use countersign_edge::forward::{Caching, Forward};
+use countersign_edge::forward::Forward;
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
     ASSERTION_KEY, Attempt, CacheEntry, Fetch, FetchFault, Fetched, LIST_KEY, Make, OriginHead, Platform,
-    Protocol, Received, SECRET_STORE, SESSION_KEY, SendFault, Store, StoreFault,
+    SECRET_STORE, SESSION_KEY, SendFault, Store, StoreFault,
 };
 use countersign_edge::sealed::{Kind, SessionKeys};
 use countersign_edge::session::{NewSession, Session};
 use serde_json::{Value, json};
 
+pub(crate) use crate::exchange::{Ask, Seen, Sent, get};
 use crate::issuer;
 use crate::listing::{LIST_KEY_TEXT, Listing};
 
@@ -53,6 +52,8 @@ pub(crate) struct World {
     pub(crate) redeemed: RefCell<Vec<(Option<String>, String)>>,
     /// How often the keys were fetched.
     pub(crate) fetches: Cell<usize>,
+    /// Documents of other issuers, by URL, had from a backend of that name.
+    pub(crate) elsewhere: BTreeMap<(&'static str, String), Vec<u8>>,
     pub(crate) body: Vec<u8>,
     drawn: Cell<u8>,
     cache: RefCell<HashMap<String, (Vec<u8>, u64)>>,
@@ -104,6 +105,7 @@ impl World {
             token_endpoint: RefCell::new(Ok(Fetched { status: 500, body: vec![] })),
             redeemed: RefCell::default(),
             fetches: Cell::new(0),
+            elsewhere: BTreeMap::new(),
             body: vec![],
             drawn: Cell::new(0),
             cache: RefCell::default(),
@@ -244,6 +246,12 @@ impl Platform for World {
     }
 
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchFault> {
+        let elsewhere = self.elsewhere.iter().find(|((backend, url), _)| {
+            (fetch.backend.as_str(), fetch.url.as_str()) == (*backend, url.as_str())
+        });
+        if let (Some((_, body)), None) = (elsewhere, fetch.form) {
+            return Ok(Fetched { status: 200, body: body.clone() });
+        }
         assert_eq!(fetch.backend.as_str(), "idp");
         let path = fetch.url.as_str().strip_prefix(issuer::ISSUER).unwrap();
         let fetched = match (path, fetch.form) {
@@ -296,17 +304,42 @@ impl World {
 
     /// A session cookie of somebody who signed in `ago` seconds ago.
     pub(crate) fn session(&self, subject: &str, groups: &[&str], ago: u64) -> String {
+        let mut session = self.new_session(subject, groups);
+        for date in ["iat", "renew", "exp"] {
+            session[date] = json!(session[date].as_u64().unwrap() - ago);
+        }
+        self.seal(&session)
+    }
+
+    /// What is in the session of somebody who signs in now.
+    pub(crate) fn new_session(&self, subject: &str, groups: &[&str]) -> Value {
         let session = Session::new(NewSession {
             host: HOST,
             issuer: "staff".to_owned().try_into().unwrap(),
             subject: subject.parse().unwrap(),
             session: Some("08a5".parse().unwrap()),
             groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
-            now: UnixSeconds(self.now.get() - ago),
+            now: UnixSeconds(self.now.get()),
             renew_after: 600,
             lifetime: 3600,
         });
-        SessionKeys::load(self, None).unwrap().seal(Kind::Session, &session)
+        serde_json::to_value(session).unwrap()
+    }
+
+    /// A session cookie with any content, under the first key.
+    pub(crate) fn seal(&self, session: &Value) -> String {
+        SessionKeys::load(self, None).unwrap().seal(Kind::Session, session)
+    }
+
+    /// Puts a secret into the store in place of the one that is there.
+    pub(crate) fn with_secret(mut self, name: &str, value: &str) -> Self {
+        self.secrets.as_mut().unwrap().insert(name.to_owned(), value.as_bytes().to_vec());
+        self
+    }
+
+    pub(crate) fn without_secret(mut self, name: &str) -> Self {
+        self.secrets.as_mut().unwrap().remove(name).unwrap();
+        self
     }
 
     pub(crate) fn absent(store: &'static str) -> StoreFault {
@@ -336,193 +369,5 @@ impl World {
             unanswered: sent,
             looked_up: self.looked_up.take(),
         }
-    }
-}
-
-/// A request.
-#[derive(Clone, Debug)]
-pub(crate) struct Ask {
-    pub(crate) method: String,
-    pub(crate) scheme: String,
-    pub(crate) authority: String,
-    pub(crate) target: Vec<u8>,
-    pub(crate) protocol: Protocol,
-    pub(crate) client: Option<IpAddr>,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
-}
-
-/// `GET` of a target at the usual host, by HTTP/1.1.
-pub(crate) fn get(target: &str) -> Ask {
-    Ask {
-        method: "GET".to_owned(),
-        scheme: "https".to_owned(),
-        authority: HOST.to_owned(),
-        target: target.as_bytes().to_vec(),
-        protocol: Protocol::Http1,
-        client: Some([192, 0, 2, 7].into()),
-        headers: vec![("host".to_owned(), HOST.as_bytes().to_vec())],
-    }
-}
-
-impl Ask {
-    pub(crate) fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name.to_ascii_lowercase(), value.into()));
-        self
-    }
-
-    pub(crate) fn method(mut self, method: &str) -> Self {
-        self.method = method.to_owned();
-        self
-    }
-
-    pub(crate) fn host(mut self, host: &str) -> Self {
-        self.authority = host.to_owned();
-        self.headers.retain(|(name, _)| name != "host");
-        self.header("host", host)
-    }
-
-    pub(crate) fn from(mut self, client: &str) -> Self {
-        self.client = Some(client.parse().unwrap());
-        self
-    }
-
-    pub(crate) fn bearer(self, token: &str) -> Self {
-        self.header("authorization", format!("Bearer {token}"))
-    }
-
-    pub(crate) fn session(self, session: &str) -> Self {
-        self.header("cookie", format!("theme=dark; {COOKIE}={session}; lang=en"))
-    }
-
-    pub(crate) fn received(&self) -> Received {
-        let values = |wanted: &str| {
-            let fitting = self.headers.iter().filter(|(name, _)| name == wanted);
-            fitting.map(|(_, value)| value.clone()).collect::<Vec<_>>()
-        };
-        let names: BTreeSet<String> = self.headers.iter().map(|(name, _)| name.clone()).collect();
-        Received {
-            url: [format!("{}://{}", self.scheme, self.authority).as_bytes(), &self.target].concat(),
-            method: self.method.as_bytes().to_vec(),
-            protocol: self.protocol,
-            client: self.client,
-            header_names: names.into_iter().collect(),
-            host: values("host"),
-            cookie: values("cookie"),
-            authorization: values("authorization"),
-            assertion: values("countersign-assertion"),
-            upgrade: values("upgrade"),
-            accept: values("accept"),
-            content_length: values("content-length"),
-            fetch_mode: values("sec-fetch-mode"),
-            fetch_site: values("sec-fetch-site"),
-            too_large: None,
-        }
-    }
-}
-
-/// What came of a request.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    pub(crate) answer: Answer,
-    pub(crate) record: Value,
-    /// As the origin that answered got it.
-    pub(crate) sent: Option<Sent>,
-    /// As those would have got it that could not be reached.
-    pub(crate) unanswered: Vec<Sent>,
-    pub(crate) looked_up: Vec<(Store, String)>,
-}
-
-/// A request as HAProxy gets it.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) backend: String,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
-    pub(crate) caching: Caching,
-}
-
-impl Sent {
-    fn of(ask: &Ask, forward: &Forward) -> Self {
-        let mut headers = ask.headers.clone();
-        headers.retain(|(name, _)| !forward.remove.contains(name));
-        headers.retain(|(name, _)| forward.set.iter().all(|(set, _)| set != name));
-        headers.extend(forward.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        Self { backend: forward.backend.to_string(), headers, caching: forward.caching }
-    }
-
-    pub(crate) fn all(&self, wanted: &str) -> Vec<String> {
-        let fitting = self.headers.iter().filter(|(name, _)| name == wanted);
-        fitting.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
-    }
-
-    /// The one assertion.
-    pub(crate) fn assertion(&self) -> String {
-        let [assertion] = self.all("countersign-assertion").try_into().unwrap();
-        assertion
-    }
-
-    /// The claims of the one assertion.
-    pub(crate) fn claims(&self) -> Value {
-        use base64::Engine as _;
-        let assertion = self.assertion();
-        let claims = assertion.split('.').nth(1).unwrap();
-        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap())
-            .unwrap()
-    }
-}
-
-impl Seen {
-    /// States that the edge refused, and that nothing reached HAProxy.
-    #[track_caller]
-    pub(crate) fn refused(&self, status: u16, reason: &str) -> &Self {
-        assert!(self.sent.is_none(), "reached HAProxy: {:?}", self.sent);
-        self.answered(status, reason)
-    }
-
-    /// States a refusal, whether or not HAProxy was asked.
-    #[track_caller]
-    pub(crate) fn answered(&self, status: u16, reason: &str) -> &Self {
-        let answer = self.own();
-        assert_eq!(self.record["reason"], reason, "{}", self.record);
-        assert_eq!(answer.status, status);
-        assert_eq!(self.record["status"], status);
-        assert_eq!(self.record["verdict"], "deny");
-        self
-    }
-
-    /// States that it was let on, and why.
-    #[track_caller]
-    pub(crate) fn passed(&self, reason: &str) -> &Sent {
-        assert!(matches!(self.answer, Answer::FromOrigin(_)), "refused: {}", self.record);
-        assert_eq!(self.record["verdict"], "allow");
-        assert_eq!(self.record["reason"], reason, "{}", self.record);
-        self.sent.as_ref().unwrap()
-    }
-
-    /// The items of the list that were looked up.
-    pub(crate) fn list_items(&self) -> Vec<&str> {
-        self.looked_up
-            .iter()
-            .filter(|(store, _)| *store == Store::List)
-            .map(|(_, key)| key.as_str())
-            .collect()
-    }
-
-    /// The answer, which has to be the edge's own.
-    #[track_caller]
-    pub(crate) fn own(&self) -> &OwnAnswer {
-        let Answer::Own(answer) = &self.answer else { panic!("let on: {}", self.record) };
-        answer
-    }
-
-    /// The cookies that are set, each `name=value` and the rest.
-    pub(crate) fn set_cookies(&self) -> Vec<(&str, &str)> {
-        let cookies = self.own().headers.iter().filter(|(name, _)| *name == "set-cookie");
-        cookies.map(|(_, value)| value.split_once("; ").unwrap()).collect()
-    }
-
-    /// A header of an answer of the edge's own.
-    pub(crate) fn answer_header(&self, wanted: &str) -> Option<&str> {
-        let Answer::Own(answer) = &self.answer else { return None };
-        answer.headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
     }
 }
