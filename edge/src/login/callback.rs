@@ -70,7 +70,9 @@ pub(super) fn callback<P: Platform>(
             let answer = start::start(desk, &attempt.return_to, Prompt::Asked)?;
             return Ok(Done { passage: Passage::LoginStarted, answer: answer.with_cookie(done), who: None });
         }
-        (_, error) => return Err(Refusal::LoginRefused(error.unwrap_or_else(|| "no code".to_owned()))),
+        (_, error) => {
+            return Err(Refusal::LoginRefused(error.map_or("no code".to_owned(), |error| shorten(&error))));
+        }
     };
     let token = redeem(desk, &metadata, &code, &secrets)?;
     let session = seal(desk, &keys, &token, named)?;
@@ -139,7 +141,7 @@ fn redeem<P: Platform>(
         400 | 401 => {
             let error = serde_json::from_slice(&fetched.body).map(|TokenError { error }| error);
             let error = error.unwrap_or_else(|_| format!("status {}", fetched.status));
-            return Err(Refusal::LoginCode(error.chars().take(64).collect()));
+            return Err(Refusal::LoginCode(shorten(&error)));
         }
         status => return Err(Refusal::LoginUnavailable(FetchFault::Status(status))),
     }
@@ -156,6 +158,11 @@ fn redeem<P: Platform>(
         provider::find_key(desk.platform, issuer, wanted)
     })
     .map_err(Refusal::LoginToken)
+}
+
+/// At most 64 characters of an error code, for the log.
+fn shorten(error: &str) -> String {
+    error.chars().take(64).collect()
 }
 
 fn form<P: Platform>(desk: &Desk<'_, P>, code: &str, verifier: &str) -> Result<Form, Refusal> {
