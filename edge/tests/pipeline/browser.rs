@@ -137,6 +137,23 @@ impl World {
     }
 }
 
+/// What every page of a log-in that didn't work out has in common.
+#[track_caller]
+fn is_page(seen: &Seen) {
+    let answer = seen.own();
+    assert_eq!(seen.answer_header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(seen.answer_header("cache-control"), Some("no-store"));
+    assert!(seen.answer_header("content-security-policy").unwrap().contains("default-src 'none'"));
+    assert!(answer.body.contains(seen.record["decision_id"].as_str().unwrap()));
+    assert!(seen.set_cookies().is_empty(), "nobody is signed in or out by it");
+}
+
+#[track_caller]
+pub(crate) fn fails(seen: &Seen, status: u16, reason: &str) {
+    seen.refused(status, reason);
+    is_page(seen);
+}
+
 /// The claims of the session in a cookie.
 pub(crate) fn claims(cookie: &str) -> Value {
     use base64::Engine as _;
