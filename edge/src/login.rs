@@ -85,10 +85,10 @@ impl OwnPath {
 }
 
 /// What was done for somebody who came to one of our paths.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Done {
-    /// Why.
-    pub passage: Passage,
+    /// Why; a refusal where the answer is a redirect all the same.
+    pub outcome: Result<Passage, Refusal>,
     /// The answer.
     pub answer: OwnAnswer,
     /// Who it is, where that is known now.
@@ -138,11 +138,12 @@ impl<'a, P: Platform> Desk<'a, P> {
         match path {
             OwnPath::LogIn => {
                 let answer = start::start(self, &start::return_to(query), Prompt::Asked)?;
-                Ok(Done { passage: Passage::LoginStarted, answer, who: None })
+                Ok(Done { outcome: Ok(Passage::LoginStarted), answer, who: None })
             }
             OwnPath::Callback => callback::callback(self, query, named),
             OwnPath::LogOut => {
-                Ok(Done { passage: Passage::SignedOut, answer: sign_out::sign_out(self)?, who: None })
+                let answer = sign_out::sign_out(self)?;
+                Ok(Done { outcome: Ok(Passage::SignedOut), answer, who: None })
             }
             // It is for no browser: see `read_ended`.
             OwnPath::BackchannelLogout => Err(Refusal::OwnPathUnknown),

@@ -206,7 +206,7 @@ fn at_desk<P: Platform>(
         Ok(done)
     });
     match done {
-        Ok(Done { passage, answer, .. }) => Ending::Answered(Ok(passage), answer),
+        Ok(Done { outcome, answer, .. }) => Ending::Answered(outcome, answer),
         Err(refusal) => {
             let page = OwnAnswer::page(&refusal, journal.id());
             Ending::Answered(Err(refusal), page)

@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 use crate::sealed::{self, Kind, SessionKeys};
 use crate::session::{self, NewSession, Session};
 use crate::settings::ClientAuthentication;
-use crate::token::{self, Expected, ExpectedParty, VerifiedToken};
+use crate::token::{self, Expected, ExpectedParty, TokenFault, VerifiedToken};
 
 /// The longest answer of a token endpoint that is read, in bytes.
 const LONGEST_TOKENS: usize = 64 * 1024;
@@ -28,6 +28,8 @@ const LONGEST_TOKENS: usize = 64 * 1024;
 /// section 3.1.2.6).
 const HAS_TO_ASK: [&str; 4] =
     ["login_required", "interaction_required", "consent_required", "account_selection_required"];
+/// Errors of an issuer that is out of order (RFC 6749 section 4.1.2.1).
+const OUT_OF_ORDER: [&str; 2] = ["server_error", "temporarily_unavailable"];
 
 /// What the issuer sends back with the browser.
 #[derive(Default)]
@@ -59,8 +61,32 @@ pub(super) fn callback<P: Platform>(
     let keys = SessionKeys::load(desk.platform, desk.settings.session_key.as_ref())?;
     let found = Attempt::find(desk.received, &keys, desk.host, &answered.state, desk.now);
     let Some((attempt, secrets)) = found.filter(|(attempt, _)| attempt.iss == desk.issuer.name) else {
-        return already_signed_in(desk, &keys).ok_or(Refusal::LoginUnknown);
+        // Such as one gone back to: where somebody is signed in all the same, there is nothing left to do.
+        let who = signed_in(desk, &keys).ok_or(Refusal::LoginUnknown)?;
+        let answer = OwnAnswer::see_other("/".to_owned());
+        return Ok(Done { outcome: Ok(Passage::SignedIn), answer, who: Some(who) });
     };
+    match end(desk, &keys, answered, &attempt, &secrets, named) {
+        // People have not asked for it: an outage of the issuer ends nobody's session early.
+        Err(outage) if attempt.prompt == Prompt::Silent && is_outage(&outage) => {
+            let Some(who) = signed_in(desk, &keys) else { return Err(outage) };
+            let done = delete_cookie(&attempt::cookie_name(&secrets.state));
+            let answer = OwnAnswer::see_other(attempt.return_to).with_cookie(done);
+            Ok(Done { outcome: Err(outage), answer, who: Some(who) })
+        }
+        ended => ended,
+    }
+}
+
+/// Ends an attempt by what the issuer answered.
+fn end<P: Platform>(
+    desk: &Desk<'_, P>,
+    keys: &SessionKeys,
+    answered: Answered,
+    attempt: &Attempt,
+    secrets: &Secrets,
+    named: &BTreeSet<GroupName>,
+) -> Result<Done, Refusal> {
     let done = delete_cookie(&attempt::cookie_name(&secrets.state));
     let metadata = Metadata::of(desk.platform, desk.issuer).map_err(Refusal::LoginUnavailable)?;
     answered.check_issuer(desk, &metadata)?;
@@ -68,18 +94,22 @@ pub(super) fn callback<P: Platform>(
         (Some(code), None) => code,
         (_, Some(error)) if attempt.prompt == Prompt::Silent && HAS_TO_ASK.contains(&error.as_str()) => {
             let answer = start::start(desk, &attempt.return_to, Prompt::Asked)?;
-            return Ok(Done { passage: Passage::LoginStarted, answer: answer.with_cookie(done), who: None });
+            let outcome = Ok(Passage::LoginStarted);
+            return Ok(Done { outcome, answer: answer.with_cookie(done), who: None });
+        }
+        (_, Some(error)) if OUT_OF_ORDER.contains(&error.as_str()) => {
+            return Err(Refusal::LoginUnavailable(FetchFault::Unusable(format!("it answers `{error}`"))));
         }
         (_, error) => {
             return Err(Refusal::LoginRefused(error.map_or("no code".to_owned(), |error| shorten(&error))));
         }
     };
-    let token = redeem(desk, &metadata, &code, &secrets)?;
-    let session = seal(desk, &keys, &token, named)?;
+    let token = redeem(desk, &metadata, &code, secrets)?;
+    let session = seal(desk, keys, &token, named)?;
     let cookie = set_cookie(session::COOKIE, &session, desk.login.session_lifetime_seconds);
-    let answer = OwnAnswer::see_other(attempt.return_to).with_cookie(cookie).with_cookie(done);
+    let answer = OwnAnswer::see_other(attempt.return_to.clone()).with_cookie(cookie).with_cookie(done);
     let who = SignedIn { subject: token.subject().clone(), session: token.session().cloned() };
-    Ok(Done { passage: Passage::SignedIn, answer, who: Some(who) })
+    Ok(Done { outcome: Ok(Passage::SignedIn), answer, who: Some(who) })
 }
 
 impl Answered {
@@ -115,14 +145,16 @@ impl Answered {
     }
 }
 
-/// An attempt that this browser doesn't know any more, such as one gone back to: where somebody is signed in
-/// all the same, there is nothing left to do.
-fn already_signed_in<P: Platform>(desk: &Desk<'_, P>, keys: &SessionKeys) -> Option<Done> {
+/// Whether it is the issuer that can't go on, not the person.
+const fn is_outage(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::LoginUnavailable(_) | Refusal::LoginToken(TokenFault::KeysUnavailable { .. }))
+}
+
+/// Who is signed in by a session, whatever becomes of this attempt.
+fn signed_in<P: Platform>(desk: &Desk<'_, P>, keys: &SessionKeys) -> Option<SignedIn> {
     let Ok(Shown::Session(cookie)) = credential::shown(desk.received) else { return None };
     let (session, _) = Session::open(cookie, keys, desk.settings, desk.host, desk.now).ok()?;
-    let answer = OwnAnswer::see_other("/".to_owned());
-    let who = SignedIn { subject: session.sub, session: session.sid };
-    Some(Done { passage: Passage::SignedIn, answer, who: Some(who) })
+    Some(SignedIn { subject: session.sub, session: session.sid })
 }
 
 /// Makes tokens of a code, and verifies the one that says who it is.
