@@ -105,7 +105,7 @@ fn an_error_of_the_issuer_is_noted_briefly() {
 
 #[test]
 fn the_issuer_may_say_no() {
-    for error in ["access_denied", "login_required", "server_error", "", "anything else"] {
+    for error in ["access_denied", "login_required", "unauthorized_client", "", "anything else"] {
         let world = World::new();
         let mut browser = Browser::new(&world);
         let visit = browser.visit("/api/x");
@@ -113,6 +113,13 @@ fn the_issuer_may_say_no() {
         fails(&seen, 403, "login-refused");
         assert!(world.redeemed.take().is_empty());
         assert!(seen.record["detail"].as_str().unwrap().contains(error));
+    }
+    // Or that it can't say.
+    for error in ["server_error", "temporarily_unavailable"] {
+        let world = World::new();
+        let mut browser = Browser::new(&world);
+        let visit = browser.visit("/api/x");
+        fails(&browser.open(&visit.back(&[("error", error)])), 503, "login-unavailable");
     }
 }
 

@@ -22,6 +22,7 @@ mod login_token;
 mod modes;
 mod never_panics;
 mod own_paths;
+mod renewal;
 mod routes;
 mod scrub;
 mod settings;
