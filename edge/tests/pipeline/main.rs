@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod answers;
+mod assertion_keys;
 mod browser;
 mod cookies;
+mod discovery;
 mod exchange;
 mod failures;
 mod hostile_tokens;
 mod identity;
 mod issuer;
+mod issuers;
 mod keys;
 mod list;
 mod list_faults;
