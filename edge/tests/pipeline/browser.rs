@@ -104,7 +104,7 @@ impl Visit {
     }
 
     pub(crate) fn attempt_cookie(&self) -> String {
-        format!("{ATTEMPT}{}", &self.state()[..16])
+        format!("{ATTEMPT}{}", self.state().split_at(16).0)
     }
 
     /// The way back, with the issuer's name and these parameters.

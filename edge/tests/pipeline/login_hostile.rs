@@ -123,8 +123,9 @@ fn a_state_that_is_not_the_attempts_own_is_refused() {
     let other = browser.visit("/api/y");
     let state = visit.state();
     // What names the cookie is only its beginning.
-    let same_beginning = format!("{}{}", &state[..16], &other.state()[16..]);
-    for state in [&same_beginning, &state[..16], &format!("{state}A"), &state.to_ascii_lowercase(), "", "%00"]
+    let same_beginning = format!("{}{}", state.split_at(16).0, other.state().split_at(16).1);
+    for state in
+        [&same_beginning, state.split_at(16).0, &format!("{state}A"), &state.to_ascii_lowercase(), "", "%00"]
     {
         let target = format!("/.countersign/callback?code=c&iss={ISSUER}&state={state}");
         let seen = browser.open(&target);

@@ -1,6 +1,5 @@
 //! Session cookies: which are somebody, and which keys they are under.
 
-use countersign_edge::platform::StoreFault;
 use countersign_edge::sealed::{Kind, SessionKeys};
 use serde_json::{Value, json};
 
@@ -170,7 +169,7 @@ fn without_session_keys_a_session_is_an_outage_and_nobody_elses_concern() {
         world.ask(&get("/page/x").session(&session)).passed("forwarded");
     }
     // No store of secrets is more: there is no key to sign with either.
-    let world = World::new().no_secrets(|store| StoreFault::Absent(store));
+    let world = World::new().no_secrets(World::absent);
     world.ask(&get("/api/x").session(&session)).refused(503, "key-unreadable");
 }
 
