@@ -107,7 +107,7 @@ pub fn verify(
     let audience = audience.ok_or_else(|| TokenFault::NoBearerTokens(issuer.name.to_string()))?;
     match (presented.kind(), issuer.bearer_tokens) {
         (Kind::AccessToken, _) => {}
-        (_, BearerTokens::AnyJwt) => claims.refuse_id_token()?,
+        (_, BearerTokens::AnyJwt) => claims.refuse_other_kinds()?,
         (kind, BearerTokens::AccessTokens) => {
             return Err(kind.refuse("`at+jwt`, or `bearer_tokens` of the issuer set to `jwt`"));
         }

@@ -88,10 +88,10 @@ impl Claims {
     }
 
     /// That it is an access token, of an issuer whose tokens don't say what they are: these claims only
-    /// ID tokens have (OpenID Connect Core sections 2 and 3.3.2.11).
-    pub(super) fn refuse_id_token(&self) -> Result<(), TokenFault> {
-        let of_id_tokens = ["nonce", "at_hash", "c_hash"];
-        let found = of_id_tokens.into_iter().find(|name| self.0.contains_key(*name));
+    /// ID tokens (OpenID Connect Core sections 2 and 3.3.2.11) and log-out tokens have.
+    pub(super) fn refuse_other_kinds(&self) -> Result<(), TokenFault> {
+        let of_others = ["nonce", "at_hash", "c_hash", "events"];
+        let found = of_others.into_iter().find(|name| self.0.contains_key(*name));
         found.map_or(Ok(()), |name| Err(TokenFault::IdToken(name)))
     }
 

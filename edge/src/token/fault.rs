@@ -29,7 +29,7 @@ pub enum TokenFault {
         expected: &'static str,
     },
     /// An ID token where an access token belongs.
-    #[error("it has the claim `{0}`: it is an ID token, expected an access token")]
+    #[error("it has the claim `{0}`: it is an ID or a log-out token, expected an access token")]
     IdToken(&'static str),
     /// The issuer's tokens are no bearer tokens.
     #[error("issuer `{0}` has no `audience` in the settings, so none of its tokens is a bearer token")]

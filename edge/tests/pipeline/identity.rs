@@ -114,7 +114,7 @@ fn of_an_issuer_that_does_not_say_which_are_access_tokens_any_but_id_tokens_are_
     for t in [&plain, &unnamed, &token(Algorithm::EdDSA)] {
         world.ask(&get("/api/x").bearer(&t.make())).passed("forwarded");
     }
-    for claim in ["nonce", "at_hash", "c_hash"] {
+    for claim in ["nonce", "at_hash", "c_hash", "events"] {
         let id_token = plain.clone().claim(claim, json!("x")).make();
         world.ask(&get("/api/x").bearer(&id_token)).refused(401, "token-is-id-token");
     }
