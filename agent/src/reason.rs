@@ -71,6 +71,10 @@ pub enum Refusal {
     Assertion(AssertionFault),
     /// The assertion says more than its edge service may.
     Service(ServiceFault),
+    /// A path of Countersign's own, asked for in a way that is none.
+    OwnPath,
+    /// An assertion that ends a log-in, on another path than the one for that.
+    EndsMisplaced,
     /// The assertion was used before, on a route that takes each one once.
     Replayed,
     /// Nothing more can be remembered as used.
@@ -117,6 +121,8 @@ impl Refusal {
             Self::NoRoute(NoRoute::MethodNotListed) => "method-not-listed",
             Self::Assertion(fault) => fault.code(),
             Self::Service(fault) => fault.code(),
+            Self::OwnPath => "own-path",
+            Self::EndsMisplaced => "ends-misplaced",
             Self::Replayed => "replayed",
             Self::ReplayLogFull => "replay-log-full",
             Self::Listed { action: Action::Throttle, .. } => "listed-throttle",
@@ -148,6 +154,8 @@ impl Refusal {
             | Self::NoRoute(_)
             | Self::Assertion(_)
             | Self::Service(_)
+            | Self::OwnPath
+            | Self::EndsMisplaced
             | Self::Replayed
             | Self::Listed { action: Action::Block | Action::Observe, .. }
             | Self::GroupDenied { .. }
@@ -169,6 +177,8 @@ impl Refusal {
             Self::NoRoute(_) => "add a route to the policy, or look for a mistyped host, path or method",
             Self::Assertion(fault) => remedy_of(fault),
             Self::Service(fault) => fault.remedy(),
+            Self::OwnPath => "nothing: no edge of ours asks for it so",
+            Self::EndsMisplaced => "nothing: no edge of ours says so there",
             Self::Replayed => {
                 "nothing if it was an attack; a client that repeats itself must ask the edge again"
             }
@@ -219,6 +229,12 @@ impl fmt::Display for Refusal {
             Self::NoRoute(fault) => fault.fmt(f),
             Self::Assertion(fault) => fault.fmt(f),
             Self::Service(fault) => fault.fmt(f),
+            Self::OwnPath => f.write_str(
+                "paths below `/.countersign/` are Countersign's own, and this is not how an edge asks for one",
+            ),
+            Self::EndsMisplaced => {
+                f.write_str("the assertion says that a log-in is over, and is for another path than the one for that")
+            }
             Self::Replayed => f.write_str("the assertion was used before, and the route takes each one once"),
             Self::ReplayLogFull => f.write_str("the log of used assertions is full"),
             Self::Listed { action, seconds } => {

@@ -1,7 +1,14 @@
 //! The verdict: a request, a snapshot and the time go in, a verdict comes out. No socket, no clock.
 
-use countersign_contract::assertion::{AssertionFault, Expected, Presented, VerifiedAssertion, verify};
+mod own;
+mod word;
+
+pub use own::Ends;
+pub use word::Word;
+
+use countersign_contract::assertion::VerifiedAssertion;
 use countersign_contract::canonical::{Authority, Method, Target};
+use countersign_contract::header::OWN_PATH;
 use countersign_contract::list::Action;
 use countersign_contract::route::{Mode, Replay, Route};
 use countersign_contract::time::UnixSeconds;
@@ -11,13 +18,13 @@ use crate::reason::Refusal;
 use crate::reputation::list::{List, Listed};
 use crate::request::Request;
 use crate::snapshot::Snapshot;
-use crate::trust::{Overstated, ReplayFault, ReplayLog, Vouched};
+use crate::trust::{ReplayFault, ReplayLog, Vouched};
 
 /// What was decided about one request.
 #[derive(Debug)]
 pub struct Verdict<'a> {
-    /// Whether it may pass, and to which pool.
-    pub outcome: Result<Permit, Refusal>,
+    /// What is done with it.
+    pub outcome: Outcome,
     /// What an observing route would have refused it for.
     pub would: Option<Refusal>,
     /// The route that decided, if one was found.
@@ -30,37 +37,15 @@ pub struct Verdict<'a> {
     pub once: Option<Once>,
 }
 
-/// What the edge's word about a request is worth.
+/// What is done with a request.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a verdict, where a box would be an allocation")]
-pub enum Word {
-    /// Nothing: there is none, or it doesn't hold.
-    Unverified(AssertionFault),
-    /// It is an edge service's, which says more than it may: nothing of it is told to the application.
-    Overstated(Box<Overstated>),
-    /// All that it says.
-    Vouched(Vouched),
-}
-
-impl Word {
-    /// The assertion, if it was verified, whoever vouches.
-    #[must_use]
-    pub fn assertion(&self) -> Option<&VerifiedAssertion> {
-        match self {
-            Self::Unverified(_) => None,
-            Self::Overstated(overstated) => Some(overstated.assertion()),
-            Self::Vouched(vouched) => Some(vouched.assertion()),
-        }
-    }
-
-    /// The assertion, if all of it counts.
-    #[must_use]
-    pub const fn vouched(&self) -> Option<&Vouched> {
-        match self {
-            Self::Unverified(_) | Self::Overstated(_) => None,
-            Self::Vouched(vouched) => Some(vouched),
-        }
-    }
+pub enum Outcome {
+    /// It passes, to the permit's pool.
+    Permit(Permit),
+    /// It goes to no pool: a log-in is over, and HAProxy tells the publisher.
+    Ends(Ends),
+    /// It ends here.
+    Refusal(Refusal),
 }
 
 /// The assertion of this verdict counts once: HAProxy is to remember it too.
@@ -71,7 +56,8 @@ impl Verdict<'_> {
     /// A refusal of what no route was found for.
     #[must_use]
     pub const fn without_route(refusal: Refusal) -> Self {
-        Self { outcome: Err(refusal), would: None, route: None, word: None, listed: None, once: None }
+        let outcome = Outcome::Refusal(refusal);
+        Self { outcome, would: None, route: None, word: None, listed: None, once: None }
     }
 
     /// The assertion, if it was verified.
@@ -83,7 +69,7 @@ impl Verdict<'_> {
 
 /// Decides about one request.
 ///
-/// The order of checks: canonical request, route, assertion (see
+/// The order of checks: canonical request, our own paths, route, assertion (see
 /// [`verify`](countersign_contract::assertion::verify)), once-only, what its service may say, list, RBAC.
 /// Cheap before dear.
 #[must_use]
@@ -98,11 +84,14 @@ pub fn decide<'a>(
         Ok(asked) => asked,
         Err(refusal) => return Verdict::without_route(refusal),
     };
+    if asked.target.path().starts_with(OWN_PATH) {
+        return own::decide(request, &asked, snapshot, used, now);
+    }
     let route = match snapshot.policy.routes().find(asked.method, &asked.authority, &asked.target) {
         Ok(route) => route,
         Err(none) => return Verdict::without_route(Refusal::NoRoute(none)),
     };
-    let word = word(request, &asked, snapshot, now);
+    let word = Word::of(request, &asked, snapshot, now);
     let verdict = |outcome, would, word, listed, once| Verdict {
         outcome,
         would,
@@ -113,10 +102,13 @@ pub fn decide<'a>(
     };
     if route.mode == Mode::Off {
         // Nobody is refused, but the decision keeps the edge's id, and the application the client's address.
-        return verdict(Ok(Permit::unjudged(route)), None, word, None, None);
+        return verdict(Outcome::Permit(Permit::unjudged(route)), None, word, None, None);
     }
     let listed = word.vouched().and_then(|vouched| list.find(vouched.claims(), request.listed, now));
-    let judged = judge(&word, route, asked.method, used, now, |vouched| {
+    let judged = judge(&word, route.replay_of(asked.method), used, now, |vouched| {
+        if vouched.claims().ends.is_some() {
+            return Err(Refusal::EndsMisplaced);
+        }
         turn_away(listed, vouched)?;
         snapshot.policy.evaluate(route, vouched)
     });
@@ -125,12 +117,14 @@ pub fn decide<'a>(
         (Ok((permit, once)), mode) => {
             // Whoever else counts an assertion refuses it the second time, and an observing route refuses none.
             let once = once.filter(|_| mode == Mode::Enforce);
-            verdict(Ok(permit), None, word, listed, once)
+            verdict(Outcome::Permit(permit), None, word, listed, once)
         }
         (Err(refusal), Mode::Observe) => {
-            verdict(Ok(Permit::observed(route)), Some(refusal), word, listed, None)
+            verdict(Outcome::Permit(Permit::observed(route)), Some(refusal), word, listed, None)
         }
-        (Err(refusal), Mode::Enforce | Mode::Off) => verdict(Err(refusal), None, word, listed, None),
+        (Err(refusal), Mode::Enforce | Mode::Off) => {
+            verdict(Outcome::Refusal(refusal), None, word, listed, None)
+        }
     }
 }
 
@@ -166,16 +160,15 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Uses up an assertion on a route that takes each one once, then has whoever vouches judged.
-fn judge(
+/// Uses up an assertion where each one counts once, then has what all of it says judged.
+fn judge<T>(
     word: &Word,
-    route: &Route,
-    method: Method<'_>,
+    replay: Replay,
     used: &ReplayLog,
     now: UnixSeconds,
-    evaluate: impl FnOnce(&Vouched) -> Result<Permit, Refusal>,
-) -> Result<(Permit, Option<Once>), Refusal> {
-    let use_up = |assertion| use_up(assertion, route, method, used, now);
+    evaluate: impl FnOnce(&Vouched) -> Result<T, Refusal>,
+) -> Result<(T, Option<Once>), Refusal> {
+    let use_up = |assertion| use_up(assertion, replay, used, now);
     match word {
         Word::Unverified(fault) => Err(Refusal::Assertion(fault.clone())),
         Word::Overstated(overstated) => {
@@ -189,36 +182,13 @@ fn judge(
     }
 }
 
-fn word(request: &Request<'_>, asked: &Asked<'_>, snapshot: &Snapshot, now: UnixSeconds) -> Word {
-    let expected = Expected {
-        audience: &snapshot.audience,
-        environments: snapshot.services.environments(),
-        now,
-        clock_skew: snapshot.clock_skew,
-        longest_lifetime: snapshot.longest_lifetime,
-        method: asked.method,
-        authority: &asked.authority,
-        target: &asked.target,
-        known_hosts: snapshot.policy.routes().hosts(),
-    };
-    let presented = Presented::from_headers(request.assertions, request.assertion);
-    match presented.and_then(|presented| verify(&presented, &snapshot.keys, &expected)) {
-        Err(fault) => Word::Unverified(fault),
-        Ok(assertion) => match snapshot.services.admit(assertion, &asked.authority) {
-            Err(overstated) => Word::Overstated(overstated),
-            Ok(vouched) => Word::Vouched(vouched),
-        },
-    }
-}
-
 fn use_up(
     assertion: &VerifiedAssertion,
-    route: &Route,
-    method: Method<'_>,
+    replay: Replay,
     used: &ReplayLog,
     now: UnixSeconds,
 ) -> Result<Option<Once>, Refusal> {
-    match route.replay_of(method) {
+    match replay {
         Replay::Window => Ok(None),
         Replay::Once => match used.use_up(assertion, now) {
             Ok(()) => Ok(Some(Once)),

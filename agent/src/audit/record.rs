@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict as Outcome, WouldBe};
+use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict as Said, WouldBe};
 use countersign_contract::time::UnixMillis;
 
 use crate::request::Request;
 use crate::snapshot::Snapshot;
-use crate::verdict::Verdict;
+use crate::verdict::{Ends, Outcome, Verdict};
 
 /// The id of a decision and who made it: the assertion's where it holds, else HAProxy's own id,
 /// marked by `h-`.
@@ -36,14 +36,20 @@ pub fn record_of<'a>(
     let claims = verdict.assertion().map(|assertion| assertion.claims());
     let own_policy = snapshot.policy.digest();
     let (outcome, status, reason, detail, pool) = match &verdict.outcome {
-        Ok(permit) => (Outcome::Allow, None, permit.basis().code(), None, Some(permit.pool().as_str())),
-        Err(refusal) => {
+        Outcome::Permit(permit) => {
+            (Said::Allow, None, permit.basis().code(), None, Some(permit.pool().as_str()))
+        }
+        Outcome::Ends(ends) => {
+            let detail = format!("`{}` is over", ends.client());
+            (Said::Allow, None, Ends::REASON, Some(detail.into()), None)
+        }
+        Outcome::Refusal(refusal) => {
             let status = Some(refusal.status().code());
-            (Outcome::Deny, status, refusal.code(), Some(refusal.to_string().into()), None)
+            (Said::Deny, status, refusal.code(), Some(refusal.to_string().into()), None)
         }
     };
     let would = verdict.would.as_ref().map(|refusal| WouldBe {
-        verdict: Outcome::Deny,
+        verdict: Said::Deny,
         status: refusal.status().code(),
         reason: refusal.code().into(),
         detail: refusal.to_string().into(),

@@ -308,6 +308,7 @@ fn explain_ban(client: &ClientKey, ban: &Ban, out: &mut impl io::Write) -> io::R
             )
         }
         Cause::Operator { reason } => writeln!(out, "by hand: {reason}"),
+        Cause::SignedOut => writeln!(out, "signed out at the identity provider"),
         Cause::Node { node } => {
             writeln!(out, "found in the table of node {node} when this publisher began without a state file")
         }
@@ -337,6 +338,7 @@ fn short(cause: &Cause) -> String {
     match cause {
         Cause::Signal(offence) => format!("signal {}, rung {}", offence.signal, offence.rung),
         Cause::Operator { reason } => reason.clone(),
+        Cause::SignedOut => "signed out at the identity provider".to_owned(),
         Cause::Node { node } => format!("found at node {node}"),
     }
 }

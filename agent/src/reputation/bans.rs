@@ -8,6 +8,7 @@ use countersign_contract::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::ended::{Ended, Told};
 use super::signal::{Rung, Signal, SignalName};
 use super::table::Taught;
 
@@ -35,6 +36,9 @@ pub struct Standing {
     /// The offences that are remembered, one entry a signal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub past: Vec<Past>,
+    /// How often nodes said that this log-in is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
     #[serde(skip)]
     change: ChangeNumber,
 }
@@ -76,6 +80,8 @@ pub enum Cause {
         /// In their words.
         reason: String,
     },
+    /// The identity provider said that this log-in is over.
+    SignedOut,
     /// A node's stick table said so when nothing was known here.
     Node {
         /// The node.
@@ -241,6 +247,37 @@ impl Bans {
         self.set(client, State::Banned(ban), None)
     }
 
+    /// A node says that a log-in is over: it is blocked for so many seconds from now, under a pardon too, unless
+    /// it is blocked for longer. What the node has said before is no news. Gives whether it was any.
+    ///
+    /// # Errors
+    /// [`BanFault`].
+    pub fn sign_out(
+        &mut self,
+        told: &Told,
+        node: &str,
+        seconds: u64,
+        now: UnixSeconds,
+    ) -> Result<bool, BanFault> {
+        let standing = self.standings.get(&told.client);
+        let mut ended = standing.and_then(|standing| standing.ended.clone()).unwrap_or_default();
+        if !ended.hear(node, told, now) {
+            return Ok(false);
+        }
+        let until = now.plus(seconds);
+        let state = match standing.map(|standing| &standing.state) {
+            Some(State::Banned(held)) if held.action == Action::Block && held.until >= until => {
+                State::Banned(held.clone())
+            }
+            _ => State::Banned(Ban { action: Action::Block, since: now, until, cause: Cause::SignedOut }),
+        };
+        self.set(&told.client, state, None)?;
+        if let Some(standing) = self.standings.get_mut(&told.client) {
+            standing.ended = Some(ended);
+        }
+        Ok(true)
+    }
+
     /// Lifts a ban by hand, and pardons for a time. Gives the ban, if there was one.
     pub fn remove(&mut self, client: &ClientKey, pardon_seconds: u64, now: UnixSeconds) -> Option<Ban> {
         let ban = self.ban(client, now)?.clone();
@@ -260,7 +297,7 @@ impl Bans {
     pub fn restore(&mut self, client: &ClientKey, standing: Standing) -> Result<(), BanFault> {
         self.set(client, standing.state, None)?;
         if let Some(held) = self.standings.get_mut(client) {
-            held.past = standing.past;
+            (held.past, held.ended) = (standing.past, standing.ended);
         }
         Ok(())
     }
@@ -271,7 +308,9 @@ impl Bans {
         let changes = &mut self.changes;
         self.standings.retain(|_, standing| {
             standing.past.retain(|past| past.forgotten > now);
-            let kept = standing.state.until() > now || !standing.past.is_empty();
+            standing.ended.take_if(|ended| !ended.lives(now));
+            let remembered = !standing.past.is_empty() || standing.ended.is_some();
+            let kept = standing.state.until() > now || remembered;
             if !kept {
                 changes.remove(&standing.change);
             }
@@ -304,7 +343,7 @@ impl Bans {
             }
             None if full => return Err(BanFault::Full),
             None => {
-                let mut standing = Standing { state, past: Vec::new(), change };
+                let mut standing = Standing { state, past: Vec::new(), ended: None, change };
                 standing.remember(past);
                 self.standings.insert(client.clone(), standing);
             }

@@ -6,6 +6,7 @@ use countersign_contract::client_key::ClientKey;
 use countersign_contract::time::UnixSeconds;
 
 use super::bans::{Ban, BanFault, Bans, Change, Standing};
+use super::ended::Told;
 use super::guard::{Growth, Guard, Hold, NeverBanned};
 use super::signal::Signal;
 
@@ -150,6 +151,20 @@ impl Guarded {
     pub fn add(&mut self, client: &ClientKey, ban: Ban, now: UnixSeconds) -> Result<(), AddFault> {
         self.guard.may_ban(client)?;
         Ok(self.bans.add(client, ban, now)?)
+    }
+
+    /// As [`Bans::sign_out`]: as by hand, since the identity provider is who knows.
+    ///
+    /// # Errors
+    /// [`BanFault`].
+    pub fn sign_out(
+        &mut self,
+        told: &Told,
+        node: &str,
+        seconds: u64,
+        now: UnixSeconds,
+    ) -> Result<bool, BanFault> {
+        self.bans.sign_out(told, node, seconds, now)
     }
 
     /// As [`Bans::remove`].

@@ -26,6 +26,7 @@ use super::clock::now;
 use crate::admin::{PeerStatus, ToldAll};
 use crate::reputation::aggregate::{Aggregate, Moment, NodeNumber};
 use crate::reputation::bans::{Ban, BanFault, Cause, Change, ChangeNumber};
+use crate::reputation::ended::{self, Told};
 use crate::reputation::guard::Hold;
 use crate::reputation::guarded::{AddFault, Guarded, Outcome};
 use crate::reputation::signal::LONGEST_BAN;
@@ -42,9 +43,16 @@ const MOST_FAULTS: usize = 20;
 pub(crate) struct Publisher {
     state: Mutex<State>,
     changed: watch::Sender<ChangeNumber>,
-    pardon_seconds: u64,
+    terms: Terms,
     edge: Option<Arc<Edge>>,
     began: Instant,
+}
+
+/// For how long what is done by hand or by a log-out holds, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    pardon: u64,
+    ended: u64,
 }
 
 #[derive(Debug)]
@@ -90,7 +98,7 @@ impl Publisher {
         bans: Guarded,
         (journal, beginning): (Journal, Beginning),
         peers: Vec<PeerStatus>,
-        pardon_seconds: u64,
+        terms: Terms,
         edge: Option<Arc<Edge>>,
     ) -> Self {
         let written = bans.bans().last_change();
@@ -100,7 +108,7 @@ impl Publisher {
         Self {
             state: Mutex::new(state),
             changed: watch::Sender::new(written),
-            pardon_seconds,
+            terms,
             edge,
             began: Instant::now(),
         }
@@ -150,7 +158,12 @@ impl Publisher {
         if let Some(peer) = peers.get_mut(node.0) {
             peer.heard += 1;
         }
-        let Some(consequence) = aggregate.hear(node, name, entry, lifetime, bans, moment) else { return };
+        let consequence = aggregate.hear(node, name, entry, lifetime, bans, moment);
+        if name == ended::TABLE {
+            self.hear_ended(&mut state, node, entry, lifetime, moment.unix);
+            return;
+        }
+        let Some(consequence) = consequence else { return };
         let client = &consequence.client;
         match consequence.outcome {
             Ok(Outcome::Done(Change::Banned)) => {
@@ -174,6 +187,27 @@ impl Publisher {
             Err(fault) => tracing::error!(%client, "not banned: {fault}"),
         }
         self.commit(&mut state);
+    }
+
+    /// A node's table says that a log-in is over.
+    fn hear_ended(
+        &self,
+        state: &mut State,
+        node: NodeNumber,
+        entry: &Entry<'_>,
+        lifetime: Lifetime,
+        at: UnixSeconds,
+    ) {
+        let State { bans, peers, .. } = &mut *state;
+        let (Some(told), Some(peer)) = (Told::read(entry, lifetime), peers.get(node.0)) else { return };
+        match bans.sign_out(&told, &peer.name, self.terms.ended, at) {
+            Ok(true) => {
+                tracing::info!(client = %told.client, node = peer.name, "signed out at the identity provider")
+            }
+            Ok(false) => {}
+            Err(fault) => tracing::error!(client = %told.client, "not refused after its log-out: {fault}"),
+        }
+        self.commit(state);
     }
 
     /// A node's table says that somebody is banned. Only we write there: it is news where nothing was
@@ -230,9 +264,9 @@ impl Publisher {
     fn remove(&self, client: &ClientKey) -> Option<(Ban, UnixSeconds)> {
         let mut state = self.lock();
         let at = now().seconds();
-        let ban = state.bans.remove(client, self.pardon_seconds, at)?;
+        let ban = state.bans.remove(client, self.terms.pardon, at)?;
         self.commit(&mut state);
-        Some((ban, at.plus(self.pardon_seconds)))
+        Some((ban, at.plus(self.terms.pardon)))
     }
 
     /// Forgets what is over; to be called now and then.

@@ -18,7 +18,7 @@ use crate::reputation::list::List;
 use crate::request::Request;
 use crate::snapshot::CurrentSnapshot;
 use crate::trust::ReplayLog;
-use crate::verdict::{Verdict, Word, decide};
+use crate::verdict::{Ends, Outcome, Verdict, Word, decide};
 
 /// The agent that HAProxy asks.
 #[derive(Debug)]
@@ -68,8 +68,9 @@ impl Agent for Verdicts {
 fn receipt_of(verdict: &Verdict<'_>, keys: Option<&ReceiptKeys>) -> Option<String> {
     let id = verdict.assertion()?.claims().txn;
     match &verdict.outcome {
-        Ok(permit) => keys?.make(id, Said::Allow, permit.basis().code()),
-        Err(refusal) => keys?.make(id, Said::Deny, refusal.code()),
+        Outcome::Permit(permit) => keys?.make(id, Said::Allow, permit.basis().code()),
+        Outcome::Ends(_) => keys?.make(id, Said::Allow, Ends::REASON),
+        Outcome::Refusal(refusal) => keys?.make(id, Said::Deny, refusal.code()),
     }
 }
 
@@ -109,12 +110,17 @@ fn write(
         set_text(actions, "receipt", receipt)?;
     }
     match &verdict.outcome {
-        Ok(permit) => {
+        Outcome::Permit(permit) => {
             set_text(actions, "reason", permit.basis().code())?;
             set_text(actions, "pool", permit.pool().as_str())?;
             set_text(actions, "verdict", "allow")
         }
-        Err(refusal) => {
+        Outcome::Ends(ends) => {
+            set_text(actions, "reason", Ends::REASON)?;
+            set_text(actions, "ends", &ends.client().to_string())?;
+            set_text(actions, "verdict", "allow")
+        }
+        Outcome::Refusal(refusal) => {
             let status = refusal.status();
             set_text(actions, "reason", refusal.code())?;
             set_number(actions, "status", i32::from(status.code()))?;

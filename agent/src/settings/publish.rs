@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::Edge;
 use super::{SettingsError, addresses, name, peer_name, refuse, tree};
 use crate::reputation::guard::Guard;
-use crate::reputation::signal::Signal;
+use crate::reputation::signal::{LONGEST_BAN, Signal};
 
 /// Everything that the publisher can be set to.
 #[derive(Clone, Debug, Deserialize)]
@@ -103,6 +103,9 @@ pub struct Reputation {
     /// For how long after `bans remove` no signal acts on a client, in seconds.
     #[serde(default = "Reputation::pardon_seconds")]
     pub pardon_seconds: u64,
+    /// For how long a log-in that is over is refused, in seconds: at least as long as a session or token lives.
+    #[serde(default = "Reputation::ended_seconds")]
+    pub ended_seconds: u64,
     /// What is an offence.
     #[serde(default)]
     pub signals: Vec<Signal>,
@@ -112,6 +115,11 @@ impl Reputation {
     /// Longer than any rate of a table looks back.
     const fn pardon_seconds() -> u64 {
         3600
+    }
+
+    /// A day, as `countersign revoke`.
+    const fn ended_seconds() -> u64 {
+        86_400
     }
 }
 
@@ -153,6 +161,10 @@ impl PublishSettings {
         }
         if peers.most_entries == 0 {
             return refuse(file, "peers.most_entries", "0".to_owned(), "at least 1");
+        }
+        if !(1..=LONGEST_BAN).contains(&reputation.ended_seconds) {
+            let seconds = reputation.ended_seconds.to_string();
+            return refuse(file, "reputation.ended_seconds", seconds, "1 to 2073600");
         }
         if self.guard.most_percent > 100 {
             return refuse(file, "guard.most_percent", self.guard.most_percent.to_string(), "0 to 100");

@@ -31,6 +31,7 @@ fn load(text: &str) -> Result<PublishSettings, String> {
 fn defaults_fill_what_is_left_out_and_files_lie_beside_the_settings() {
     let settings = load(GOOD).unwrap();
     assert_eq!(settings.reputation.pardon_seconds, 3600);
+    assert_eq!(settings.reputation.ended_seconds, 86_400);
     assert_eq!(settings.reputation.signals[0].remember_seconds, 86_400);
     assert!(settings.admin.socket.is_absolute() && settings.admin.socket.ends_with("admin.sock"));
     assert!(settings.peers.listen[0].to_string().ends_with("/peers.sock"));
@@ -67,6 +68,11 @@ fn faults_name_the_file_the_key_and_what_was_expected() {
         ("[\"hap1\", \"hap2\"]", "[]", "at least one HAProxy"),
         ("unix:peers.sock", "peers.sock", "`peers.sock`"),
         ("state = \"bans.json\"", "", "state"),
+        (
+            "state = \"bans.json\"",
+            "state = \"bans.json\"\nended_seconds = 0",
+            "`reputation.ended_seconds` is 0",
+        ),
     ] {
         assert!(GOOD.contains(from), "{from}");
         let message = load(&GOOD.replacen(from, to, 1)).unwrap_err();

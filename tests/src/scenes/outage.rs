@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use countersign_contract::header::SIGNED_OUT_PATH;
+use serde_json::json;
+
 use crate::ask::Observed;
 use crate::fault::Misbehaviour;
-use crate::forge::{ADMIN, ENGINEER};
+use crate::forge::{ADMIN, ENGINEER, NOBODY};
 use crate::haproxy::Health;
 use crate::node::Agents;
-use crate::scene::Manners::OwnWorld;
+use crate::scene::Manners::{OwnWorld, Shares};
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::{
@@ -37,6 +40,9 @@ pub(super) fn scenes() -> Vec<Scene> {
         }),
         Scene::new("one agent frozen", FromHaproxy, real, |world| Box::pin(one_frozen(world))),
         Scene::new("both agents frozen", FromHaproxy, real, |world| Box::pin(both_frozen(world))),
+        Scene::new("a log-in that ends where nobody hears of it", FromHaproxy, Shares, |world| {
+            Box::pin(ends_unheard(world))
+        }),
     ];
     scenes.extend(Misbehaviour::ALL.iter().map(|misbehaviour| {
         let name = format!("an agent that {}", misbehaviour.text());
@@ -53,6 +59,19 @@ fn unavailable(seen: &Observed, reason: &str) -> Row {
         .no_pool()
         .is("reason", Some(reason.to_owned()), seen.records.verdict_and_reason().1)
         .holds("with Retry-After", seen.answer.header("retry-after").is_some())
+}
+
+/// This HAProxy has no publisher: the identity provider is told to try again.
+async fn ends_unheard(world: &World) -> Result<Row, Trouble> {
+    let mut ask = world.ask("POST", "");
+    ask.request.target = SIGNED_OUT_PATH.to_owned();
+    let draft = world.forge().draft(&ask.request, NOBODY)?.claim("ends", json!("unheard"));
+    ask.marker = draft.decision_id();
+    let seen = world.straight(&ask.assertion(&draft.signed(world.forge()))).await?;
+    let agent = seen.records.agent.as_ref().and_then(|record| record.text("reason"));
+    Ok(unavailable(&seen, "ended-unheard")
+        .is("the agent's reason", Some("signed-out".to_owned()), agent)
+        .holds("it has no receipt", seen.answer.header("countersign-receipt").is_none()))
 }
 
 async fn stop_both(world: &World) -> Result<(), Trouble> {

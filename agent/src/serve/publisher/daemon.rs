@@ -12,11 +12,11 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
-use super::Publisher;
 use super::admin::{self, AdminError};
 use super::edge::{self, Edge, EdgeError};
 use super::journal::{Journal, JournalError};
 use super::peer::{Kind, Peer};
+use super::{Publisher, Terms};
 use crate::admin::PeerStatus;
 use crate::reputation::aggregate::{Aggregate, NodeNumber};
 use crate::reputation::guarded::Guarded;
@@ -88,7 +88,7 @@ async fn serve(settings: PublishSettings) -> Result<(), PublishError> {
         bans,
         (journal, beginning),
         known.statuses(),
-        reputation.pardon_seconds,
+        Terms { pardon: reputation.pardon_seconds, ended: reputation.ended_seconds },
         edge.clone(),
     ));
     let listen: Vec<_> = listener.addresses().iter().map(ToString::to_string).collect();

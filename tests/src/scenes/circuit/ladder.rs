@@ -11,6 +11,7 @@ use crate::publisher::EdgeRules;
 use crate::scene::{Row, Scene};
 use crate::scenes::circuit::{BYSTANDER, RULES, Result, SETTLED};
 use crate::scenes::reason::{LISTED, LISTED_REQUIRE_IDENTITY};
+use crate::scenes::reputation::log_ins::end;
 use crate::trouble::Trouble;
 
 const CLIENT: Client = Client::at("127.0.0.83");
@@ -25,6 +26,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         Scene::on_circuit("a published list that only observes", SHADOW, |circuit| Box::pin(shadow(circuit))),
         Scene::on_circuit("a user whose access is revoked", RULES, |circuit| Box::pin(subject(circuit))),
         Scene::on_circuit("a log-in that is revoked", RULES, |circuit| Box::pin(session(circuit))),
+        Scene::on_circuit("a log-in that ended, at the edge", RULES, |circuit| Box::pin(signed_out(circuit))),
     ]
 }
 
@@ -84,6 +86,24 @@ async fn subject(circuit: &Circuit) -> Result {
         .is("status of another user there", 200, circuit.send(CLIENT.signed_in(ADMIN)).await?.answer.status)
         .is("status of nobody there", 200, circuit.send(CLIENT).await?.answer.status)
         .note(format!("from the command on: {times}")))
+}
+
+/// What the identity provider told the edge comes back to it as a list.
+async fn signed_out(circuit: &Circuit) -> Result {
+    let send =
+        async |session| circuit.edge().send(&with_session(circuit, ENGINEER, session)?, circuit.node()).await;
+    let before = send("s-1").await?;
+    let told = Instant::now();
+    let ended = circuit.node().send(&end(circuit.cluster(), "s-1")?).await?;
+    tokio::time::sleep(SETTLED).await;
+    circuit.until_right(told).await?;
+    let seen = send("s-1").await?;
+    Ok(Row::of(&seen)
+        .refused(403, LISTED)
+        .is("status before", 200, before.answer.status)
+        .is("what the edge is told", 204, ended.answer.status)
+        .holds("HAProxy saw nothing of it", seen.records.haproxy.is_none())
+        .is("status of the next log-in", 200, send("s-2").await?.answer.status))
 }
 
 async fn session(circuit: &Circuit) -> Result {

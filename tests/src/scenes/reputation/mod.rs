@@ -3,7 +3,7 @@
 mod addresses;
 mod bans;
 mod hostile_peer;
-mod log_ins;
+pub(super) mod log_ins;
 mod pardon;
 mod probing;
 mod restarts;
