@@ -147,7 +147,7 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
         journal.list(list.standing());
         if let Err(refusal) = turn_away(list.standing(), now, journal) {
             if route.class == Class::Private {
-                journal.identity(&who.subject, &who.groups);
+                journal.identity(&who.subject, who.session.as_ref(), &who.groups);
             }
             return sign_in_instead(desk.as_ref(), refusal, &request);
         }
@@ -198,7 +198,7 @@ fn at_desk<P: Platform>(
 ) -> Ending {
     let done = desk.answer(path, query, &policy.groups).and_then(|done| {
         let Some(SignedIn { subject, session }) = &done.who else { return Ok(done) };
-        journal.identity(subject, &[]);
+        journal.identity(subject, session.as_ref(), &[]);
         // An issuer that goes on vouching for who is revoked here would send them to and fro for ever.
         identify::client_keys(subject, session.as_ref()).for_each(|key| list.look_up(&key));
         journal.list(list.standing());
@@ -288,7 +288,7 @@ fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Resul
 
 fn note_identity(journal: &mut Journal, claims: &Claims) {
     if let Some(subject) = &claims.sub {
-        journal.identity(subject, &claims.groups);
+        journal.identity(subject, claims.sid.as_ref(), &claims.groups);
     }
 }
 

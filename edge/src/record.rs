@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use countersign_contract::decision_id::DecisionId;
-use countersign_contract::name::{GroupName, KeyId, Subject};
+use countersign_contract::name::{GroupName, KeyId, SessionId, Subject};
 use countersign_contract::policy::PolicyDigest;
 use countersign_contract::receipt::Receipt;
 use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict, WouldBe};
@@ -73,7 +73,7 @@ pub struct Journal {
     policy: Option<PolicyDigest>,
     list: Standing,
     route: Option<(String, Mode, Class, String)>,
-    identity: Option<(Subject, Vec<GroupName>)>,
+    identity: Option<(Subject, Option<SessionId>, Vec<GroupName>)>,
     proof: Option<Proof>,
     receipt: Option<Result<Receipt, String>>,
     would: Option<Refusal>,
@@ -148,8 +148,8 @@ impl Journal {
     }
 
     /// Notes who is asking.
-    pub fn identity(&mut self, subject: &Subject, groups: &[GroupName]) {
-        self.identity = Some((subject.clone(), groups.to_owned()));
+    pub fn identity(&mut self, subject: &Subject, session: Option<&SessionId>, groups: &[GroupName]) {
+        self.identity = Some((subject.clone(), session.cloned(), groups.to_owned()));
     }
 
     /// Notes what they were known by.
@@ -248,8 +248,12 @@ impl Journal {
             host: unless_empty(&self.host),
             path: unless_empty(&self.path),
             client_ip: self.client,
-            subject: self.identity.as_ref().map(|(subject, _)| Cow::Borrowed(subject.as_str())),
-            groups: Cow::Borrowed(self.identity.as_ref().map_or(&[], |(_, groups)| groups.as_slice())),
+            subject: self.identity.as_ref().map(|(subject, ..)| Cow::Borrowed(subject.as_str())),
+            session: self
+                .identity
+                .as_ref()
+                .and_then(|(_, session, _)| Some(Cow::Borrowed(session.as_ref()?.as_str()))),
+            groups: Cow::Borrowed(self.identity.as_ref().map_or(&[], |(.., groups)| groups.as_slice())),
             kid: self.key.as_ref().map(|key| Cow::Owned(key.to_string())),
             token_kid: token_kid.map(|key| key.chars().take(64).collect()),
             session_kid: session_kid.map(Cow::Borrowed),

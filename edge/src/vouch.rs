@@ -66,7 +66,7 @@ impl Vouching<'_> {
             let refusal = match (fitting, route.mode) {
                 (Err(refusal), Mode::Observe | Mode::Off) => refusal,
                 (signed, _) => {
-                    journal.identity(&who.subject, &who.groups);
+                    journal.identity(&who.subject, who.session.as_ref(), &who.groups);
                     return signed;
                 }
             };

@@ -47,8 +47,9 @@ export function commands(browser, patience) {
     reload: ({ page: number }) => arrive(page(number), (on) => on.reload()),
     back: ({ page: number }) => arrive(page(number), (on) => on.goBack()),
 
-    click: ({ page: number, selector }) => {
+    click: async ({ page: number, selector }) => {
       const on = page(number);
+      await on.bringToFront();
       return follow(on, () => on.click(selector));
     },
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, Role};
 use crate::process::Journals;
@@ -9,6 +10,9 @@ use crate::publisher::PUBLISHER;
 use crate::reaper::Reaper;
 use crate::services::Service;
 use crate::trouble::Trouble;
+
+/// Longest wait for an agent to have read its files again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const ROLE: Role = Role { subcommand: "serve", name: "the agent" };
 
@@ -71,6 +75,34 @@ impl Agent {
         std::fs::write(&settings, text(told, &socket)).map_err(Trouble::io("write the agent's settings"))?;
         let daemon = Daemon::start(ROLE, settings, journals, reaper).await?;
         Ok(Self { socket, daemon })
+    }
+
+    /// Changes the text of its settings, which it reads when it is told to.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when the file can't be read or written.
+    pub fn change_settings(&self, change: impl FnOnce(String) -> String) -> Result<(), Trouble> {
+        let file = self.daemon.settings();
+        let text = std::fs::read_to_string(file).map_err(Trouble::io("read the agent's settings"))?;
+        std::fs::write(file, change(text)).map_err(Trouble::io("write the agent's settings"))
+    }
+
+    /// Has it read its files again, and waits until it has.
+    ///
+    /// # Errors
+    /// [`Trouble::NotReady`] with what it complains of when it has not.
+    pub async fn reload(&self) -> Result<(), Trouble> {
+        let reloaded = || self.daemon.complaints(|line| line.contains("reloaded")).len();
+        let (before, since) = (reloaded(), Instant::now());
+        self.daemon.reload()?;
+        while reloaded() == before {
+            if since.elapsed() > PATIENCE {
+                let said = self.daemon.complaints(|line| line.contains("refused")).join("\n");
+                return Err(Trouble::NotReady { what: "an agent, reloaded".into(), waited: PATIENCE, said });
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
     }
 
     /// The socket that HAProxy asks.

@@ -14,6 +14,7 @@ use crate::identity_provider::{self, IdentityProvider, TokenAlgorithm};
 use crate::node::Node;
 use crate::pieces;
 use crate::reaper::Reaper;
+use crate::receipts;
 use crate::records::{self, Joined};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
@@ -49,6 +50,17 @@ pub struct Provider {
     pub logins: Value,
     /// Secrets beside those of every edge.
     pub secrets: Items,
+    /// Keys that the edge holds beside those in use, to be used next.
+    pub next: Option<NextKeys>,
+}
+
+/// Keys that the edge holds to be used next.
+#[derive(Debug)]
+pub struct NextKeys {
+    /// A private JWK for assertions.
+    pub assertion: String,
+    /// A key of receipts, `ID:KEY`.
+    pub receipt: String,
 }
 
 /// A running edge. Dropping it ends it.
@@ -82,17 +94,25 @@ impl Edge {
                 issuers: stand_in(),
                 logins: json!([]),
                 secrets: Items::new(),
+                next: None,
             },
             Trusted::Provider(provider) => provider,
         };
         config.insert("settings".into(), settings(&provider).to_string());
         let private_key = std::fs::read_to_string(keys.join("assertion.private.jwk.json"))
             .map_err(Trouble::io("read the edge's private key"))?;
+        let receipt_keys = receipts::read_keys(keys)?;
+        let (assertion_keys, receipt_keys) = match &provider.next {
+            None => (private_key, receipt_keys),
+            Some(NextKeys { assertion, receipt }) => {
+                (format!(r#"{{"keys":[{private_key},{assertion}]}}"#), format!("{receipt_keys} {receipt}"))
+            }
+        };
         let mut secrets = Items::from([
-            ("assertion-key".to_owned(), private_key),
+            ("assertion-key".to_owned(), assertion_keys),
             ("list-key".to_owned(), list.keys.to_owned()),
+            ("receipt-key".to_owned(), receipt_keys),
         ]);
-        // What the provider brings may replace a key, as a set of two that rotate does.
         secrets.append(&mut provider.secrets);
         let stores =
             EdgeStores { haproxy: tap.address(), idp: provider.address, config, list: list.items, secrets };

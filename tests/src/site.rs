@@ -1,6 +1,7 @@
 //! A site that people sign in to: a circuit whose edge believes a real identity provider, TLS before both,
 //! and a real browser.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
@@ -10,7 +11,8 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use crate::application::SeenByApplication;
 use crate::browser::{Browser, Person};
 use crate::circuit::{Circuit, CircuitRules};
-use crate::edge::{Provider, Trusted};
+use crate::command_line;
+use crate::edge::{NextKeys, Provider, Trusted};
 use crate::faulty_provider::FaultyProvider;
 use crate::identity_provider::{ISSUER, TokenAlgorithm};
 use crate::journal::Place;
@@ -34,9 +36,10 @@ pub const CLIENT: &str = "site";
 /// The session keys, of which the first makes sessions until a scene names the second.
 pub const SESSION_KEYS: [&str; 2] =
     ["s1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "s2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8"];
-/// The receipt keys, both held by the edge.
-pub const RECEIPT_KEYS: [&str; 2] =
-    ["r1:QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8", "r2:YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8"];
+/// The key for assertions that is used next.
+pub const NEXT_KEY: &str = "edge-2";
+/// The key of receipts that is used next.
+pub const NEXT_RECEIPT_KEY: &str = "receipt-2:YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8";
 
 /// How long things hold.
 #[derive(Debug, Clone, Copy)]
@@ -87,17 +90,22 @@ impl Site {
         for algorithm in TokenAlgorithm::ALL {
             clients.push(OidcClient::program(algorithm.name(), algorithm, &["engineering"])?);
         }
-        let people = [("ann", vec!["engineering", "book-club"]), ("ben", vec!["admins"]), ("cleo", vec![])];
+        let engineers = ["ann", "dora", "emil"].map(|name| (name, vec!["engineering", "book-club"]));
+        let people = engineers.into_iter().chain([("ben", vec!["admins"])]);
         let plan = OidcPlan {
             clients,
             accounts: people
                 .map(|(name, groups)| (name.to_owned(), groups.into_iter().map(str::to_owned).collect()))
-                .into(),
+                .collect(),
             resources: vec![RESOURCE.into()],
             ..OidcPlan::default()
         };
         let provider = OidcProvider::start(&plan, folder.path(), &reaper).await?;
         let faulty = FaultyProvider::start(provider.address()).await?;
+        let next = folder.path().join("next");
+        command_line::generate_keys(&next, NEXT_KEY).await?;
+        let assertion = std::fs::read_to_string(next.join("assertion.private.jwk.json"))
+            .map_err(Trouble::io("read the edge's next key"))?;
         let trusted = Provider {
             address: faulty.address(),
             issuers: issuers(rules),
@@ -105,8 +113,8 @@ impl Site {
             secrets: Items::from([
                 ("client-secret".to_owned(), secret),
                 ("session-key".to_owned(), SESSION_KEYS.join(" ")),
-                ("receipt-key".to_owned(), RECEIPT_KEYS.join(" ")),
             ]),
+            next: Some(NextKeys { assertion, receipt: NEXT_RECEIPT_KEY.to_owned() }),
         };
         let circuit = Circuit::start_with(subject, rules.circuit, Trusted::Provider(trusted)).await?;
         let edge = circuit.edge().viceroy().address();
@@ -170,6 +178,57 @@ impl Site {
         change(&mut settings);
         config.insert("settings".into(), settings.to_string());
         self.circuit.edge().viceroy().replace_store(CONFIG_STORE, &config)
+    }
+
+    /// The public half of the key for assertions that is used next, a JWK Set.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when it can't be read.
+    pub fn next_public_key(&self) -> Result<String, Trouble> {
+        std::fs::read_to_string(self.folder.path().join("next/assertion.jwks.json"))
+            .map_err(Trouble::io("read the edge's next public key"))
+    }
+
+    /// What is in the edge's settings now, as a file.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when it can't be written.
+    pub async fn settings_file(&self) -> Result<PathBuf, Trouble> {
+        let file = self.folder.path().join("settings.json");
+        let config = self.settings.lock().await;
+        let text = config.get("settings").map_or("", String::as_str);
+        std::fs::write(&file, text).map_err(Trouble::io("write the edge's settings"))?;
+        Ok(file)
+    }
+
+    /// Every decision record so far of the edge and of the agents, as a file.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when it can't be written.
+    pub fn records_file(&self) -> Result<PathBuf, Trouble> {
+        let file = self.folder.path().join("records.jsonl");
+        let agents = self.circuit.cluster().nodes().iter().flat_map(|node| {
+            let lines = node.agent_journals().out.all(Place::START, |_| true);
+            lines.into_iter().filter_map(|line| Record::read(&line))
+        });
+        let mut text = String::new();
+        for record in self.records(Place::START).into_iter().chain(agents) {
+            text.push_str(&record.value().to_string());
+            text.push('\n');
+        }
+        std::fs::write(&file, text).map_err(Trouble::io("write the records"))?;
+        Ok(file)
+    }
+
+    /// The log-in by which somebody was known since `place`, as the edge's records name it.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where none names one.
+    pub fn session_of(&self, place: Place, subject: &str) -> Result<String, Trouble> {
+        let records = self.records(place);
+        let theirs = records.iter().filter(|record| record.text("subject").as_deref() == Some(subject));
+        let named = theirs.filter_map(|record| record.text("session")).next_back();
+        named.ok_or_else(|| Trouble::unexpected("a record with a log-in", "none"))
     }
 
     /// Where the edge's log ends now.

@@ -73,6 +73,7 @@ pub fn record_of<'a>(
         path: Some(path_of(request.target)),
         client_ip: claims.map(|claims| claims.ip),
         subject: claims.and_then(|claims| claims.sub.as_ref()).map(|subject| subject.as_str().into()),
+        session: claims.and_then(|claims| claims.sid.as_ref()).map(|session| session.as_str().into()),
         groups: claims.map(|claims| claims.groups.as_slice()).unwrap_or_default().into(),
         kid: verdict.assertion().map(|assertion| assertion.key().as_str().into()),
         token_kid: None,

@@ -58,6 +58,9 @@ pub struct DecisionRecord<'a> {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Cow<'a, str>>,
+    /// The log-in that they are known by, which `countersign revoke --session` takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Cow<'a, str>>,
     /// Their groups.
     #[serde(default, skip_serializing_if = "<[GroupName]>::is_empty")]
     pub groups: Cow<'a, [GroupName]>,

@@ -40,6 +40,7 @@ fn least() -> DecisionRecord<'static> {
         path: None,
         client_ip: None,
         subject: None,
+        session: None,
         groups: Cow::Borrowed(&[]),
         kid: None,
         token_kid: None,
@@ -84,6 +85,7 @@ fn most() -> DecisionRecord<'static> {
         path: Some("/caf%C3%A9".into()),
         client_ip: Some("2001:db8::1".parse().unwrap()),
         subject: Some("al\u{2028}ice \u{1f511}".into()),
+        session: Some("08a5".into()),
         groups: vec!["engineering".parse().unwrap(), "on call".parse().unwrap()].into(),
         kid: Some("edge-1".into()),
         token_kid: Some("idp-1".into()),
@@ -129,7 +131,7 @@ fn records_come_back_as_they_were_and_are_one_line() {
     }
     let names: Vec<String> =
         serde_json::to_value(most()).unwrap().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names.len(), 37, "{names:?}");
+    assert_eq!(names.len(), 38, "{names:?}");
 }
 
 #[test]

@@ -19,8 +19,6 @@ use crate::world::World;
 const TIME: Duration = Duration::from_secs(3);
 /// Between one step and the next.
 const PAUSE: Duration = Duration::from_millis(400);
-/// Longest wait for an agent to have reloaded.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn scenes() -> Vec<Scene> {
     let own = OwnWorld(Agents::Real);
@@ -128,17 +126,7 @@ async fn made_up(world: &World) -> Result {
 /// Has every agent read its files again, and waits until it has.
 async fn reload(world: &World) -> Result<()> {
     for agent in world.agents() {
-        let agent = agent.lock().await;
-        let reloaded = || agent.daemon.complaints(|line| line.contains("reloaded")).len();
-        let (before, since) = (reloaded(), Instant::now());
-        agent.daemon.reload()?;
-        while reloaded() == before {
-            if since.elapsed() > PATIENCE {
-                let said = agent.daemon.complaints(|line| line.contains("refused")).join("\n");
-                return Err(Trouble::NotReady { what: "an agent, reloaded".into(), waited: PATIENCE, said });
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        agent.lock().await.reload().await?;
     }
     Ok(())
 }
@@ -146,15 +134,12 @@ async fn reload(world: &World) -> Result<()> {
 async fn not_configured(world: &World) -> Result {
     let before = send(world, "GET", "/api/things").await?;
     for agent in world.agents() {
-        let agent = agent.lock().await;
-        let file = agent.daemon.settings();
-        let text = std::fs::read_to_string(file).map_err(Trouble::io("read the agent's settings"))?;
-        let without: String =
+        agent.lock().await.change_settings(|text| {
             text.split("[receipt]\n").enumerate().fold(String::new(), |text, (at, part)| {
                 let rest = if at == 0 { part } else { part.split_once('\n').unwrap_or_default().1 };
                 text + rest
-            });
-        std::fs::write(file, without).map_err(Trouble::io("write the agent's settings"))?;
+            })
+        })?;
     }
     reload(world).await?;
     let seen = send(world, "GET", "/api/things").await?;

@@ -99,7 +99,7 @@ async fn signed_out(circuit: &Circuit) -> Result {
     circuit.until_right(told).await?;
     let seen = send("s-1").await?;
     Ok(Row::of(&seen)
-        .refused(403, LISTED)
+        .refused(401, "session-revoked")
         .is("status before", 200, before.answer.status)
         .is("what the edge is told", 204, ended.answer.status)
         .holds("HAProxy saw nothing of it", seen.records.haproxy.is_none())
@@ -117,7 +117,7 @@ async fn session(circuit: &Circuit) -> Result {
     tokio::time::sleep(SETTLED).await;
     let seen = circuit.edge().send(&with_session(circuit, ENGINEER, "s-1")?, circuit.node()).await?;
     Ok(Row::of(&seen)
-        .refused(403, LISTED)
+        .refused(401, "session-revoked")
         .holds("HAProxy saw nothing of it", seen.records.haproxy.is_none())
         .is("status before", 200, before)
         .is("status of the next log-in", 200, status("s-2").await?)

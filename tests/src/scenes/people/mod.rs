@@ -1,5 +1,6 @@
 //! People: signing in, staying signed in and signing out, with a real identity provider and a real browser.
 
+mod keys;
 mod provider;
 mod rotation;
 mod sign_in;
@@ -20,6 +21,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         tokens::scenes(),
         provider::scenes(),
         rotation::scenes(),
+        keys::scenes(),
     ]
     .into_iter()
     .flatten()

@@ -29,26 +29,27 @@ pub(super) fn scenes() -> Vec<Scene> {
 }
 
 /// Plays a load at the edge, and something beside it.
-async fn under_load<T>(
+pub(super) async fn under_load<T>(
     site: &Site,
+    time: Duration,
     ask: Ask,
     beside: impl Future<Output = Result<T>>,
 ) -> Result<(Outcome, T)> {
     let load = Load {
         to: site.circuit().edge().viceroy().address(),
         connections: 3,
-        limit: Limit::Time(LOAD),
+        limit: Limit::Time(time),
         patience: PATIENCE,
         request: ask.request,
     };
     let running = tokio::spawn(load.run());
-    tokio::time::sleep(LOAD / 8).await;
+    tokio::time::sleep(time / 8).await;
     let done = beside.await?;
     let outcome = running.await.map_err(|error| Trouble::unexpected("a load", error.to_string()))?;
     Ok((outcome, done))
 }
 
-fn row(outcome: &Outcome) -> Row {
+pub(super) fn row(outcome: &Outcome) -> Row {
     Row::default()
         .is("requests that were not answered by 200", 0, outcome.other_than(200))
         .holds("requests came in all the time", outcome.answered() > 20)
@@ -59,7 +60,7 @@ fn row(outcome: &Outcome) -> Row {
 async fn providers_keys(site: &Site) -> Result {
     let old = access_token(site).await?;
     site.circuit().edge().send(&things(site).bearer(&old), site.circuit().node()).await?;
-    let (outcome, (new_key, statuses)) = under_load(site, things(site).bearer(&old), async {
+    let (outcome, (new_key, statuses)) = under_load(site, LOAD, things(site).bearer(&old), async {
         let new_key = site.provider().await.rotate(TokenAlgorithm::Es256, OlderKeys::Stay).await?;
         let new = access_token(site).await?;
         let mut statuses = Vec::new();
@@ -81,7 +82,7 @@ async fn providers_keys(site: &Site) -> Result {
 
 async fn session_key(site: &Site) -> Result {
     let old = session(site).await?;
-    let (outcome, new) = under_load(site, things(site).cookie(&old), async {
+    let (outcome, new) = under_load(site, LOAD, things(site).cookie(&old), async {
         site.change_settings(|settings| {
             if let Some(settings) = settings.as_object_mut() {
                 settings.insert("session_key".into(), json!("s2"));
