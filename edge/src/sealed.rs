@@ -85,7 +85,15 @@ impl SessionKeys {
     /// [`SessionKeysFault`].
     pub fn load(platform: &impl Platform, wanted: Option<&KeyId>) -> Result<Self, SessionKeysFault> {
         let secret = platform.secret(SESSION_KEY)?.ok_or(SessionKeysFault::Missing)?;
-        let keys = MacKeys::parse(std::str::from_utf8(&secret).map_err(|_| MacKeysFault::Bytes)?)?;
+        Self::parse(std::str::from_utf8(&secret).map_err(|_| MacKeysFault::Bytes)?, wanted)
+    }
+
+    /// Reads the secret's text: `ID:KEY`, one or more with white space between them.
+    ///
+    /// # Errors
+    /// [`SessionKeysFault`].
+    pub fn parse(text: &str, wanted: Option<&KeyId>) -> Result<Self, SessionKeysFault> {
+        let keys = MacKeys::parse(text)?;
         match (keys.current(wanted), wanted) {
             (Some((current, _)), _) => {
                 let current = current.clone();

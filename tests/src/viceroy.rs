@@ -52,7 +52,7 @@ pub struct Viceroy {
     address: SocketAddr,
     folder: PathBuf,
     journals: Journals,
-    _process: Process,
+    process: Process,
 }
 
 impl Viceroy {
@@ -69,22 +69,22 @@ impl Viceroy {
         write_store(&folder, SECRET_STORE, &stores.secrets)?;
         let configuration = folder.join("fastly.toml");
         fs::write(&configuration, fastly_toml(stores, &folder)).map_err(Trouble::io("write fastly.toml"))?;
-        Self::run(&configuration, folder, "info", reaper).await
+        Self::run(&pieces::edge()?, &configuration, folder, "info", reaper).await
     }
 
-    /// Starts Viceroy in `folder` on a configuration, and waits until it listens. `log` is what it says by
-    /// itself, as `RUST_LOG` takes it; `info` of where it listens has to be in it.
+    /// Starts Viceroy in `folder` on a program and a configuration, and waits until it listens. `log` is what
+    /// it says by itself, as `RUST_LOG` takes it; `info` of where it listens has to be in it.
     ///
     /// # Errors
-    /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
+    /// [`Trouble::Missing`] without Viceroy, [`Trouble::NotReady`] with what it printed.
     pub async fn run(
+        program: &Path,
         configuration: &Path,
         folder: PathBuf,
         log: &str,
         reaper: &Arc<Reaper>,
     ) -> Result<Self, Trouble> {
         let viceroy = pieces::viceroy()?;
-        let program = pieces::edge()?;
         let journals = Journals::fresh();
         let mut command = Command::new(viceroy);
         command
@@ -99,17 +99,23 @@ impl Viceroy {
         let process = Process::start("Viceroy", &mut command, &journals, reaper)?;
         let listening = listening_address(&journals).await;
         let address = listening.ok_or_else(|| Trouble::NotReady {
-            what: "Viceroy with the edge program".into(),
+            what: format!("Viceroy with `{}`", program.display()),
             waited: PATIENCE,
             said: journals.tail(),
         })?;
-        Ok(Self { address, folder, journals, _process: process })
+        Ok(Self { address, folder, journals, process })
     }
 
     /// Where clients connect.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// What it printed; records are on standard output.

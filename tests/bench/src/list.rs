@@ -1,10 +1,7 @@
 //! What the list costs at the edge: its share of the program's own time for a request.
 
-use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::path::Path;
-use std::sync::Arc;
 
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::Action;
@@ -15,11 +12,12 @@ use countersign_tests::listing::Listing;
 use countersign_tests::reaper::Reaper;
 use countersign_tests::records::{self, Record};
 use countersign_tests::trouble::Trouble;
-use countersign_tests::viceroy::{CONFIG_STORE, Items, LIST_STORE, SECRET_STORE, Viceroy};
-use countersign_tests::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
-use serde_json::json;
+use countersign_tests::pieces;
+use countersign_tests::viceroy::{Items, Viceroy};
+use countersign_tests::world::HOST;
 
 use crate::Pace;
+use crate::compute::{self, Service};
 use crate::edge::{Edge, EdgeError};
 use crate::interleaved::median;
 use crate::report::{Line, Report, Target};
@@ -31,11 +29,11 @@ const BUCKETS: NonZeroU32 = NonZeroU32::MIN.saturating_add(498);
 /// What the list may take of a request's time at the edge.
 const MOST: f64 = 0.05;
 /// What Viceroy logs: not that there is no backend, which the program would wait for.
-const LOG: &str = "info,viceroy_lib::wiggle_abi=off";
+pub(crate) const LOG: &str = "info,viceroy_lib::wiggle_abi=off";
 /// Requests before the first that counts: keys are fetched, pages are touched.
 const WARMING: usize = 5;
 /// The address of the load's own client that is listed.
-const OFFENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+pub(crate) const OFFENDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
 /// Why the bench can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -90,23 +88,20 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
     let folder = tempfile::tempdir().map_err(Trouble::io("make a folder"))?;
     let reaper = Reaper::start(folder.path())?;
     let idp = IdentityProvider::start().await?;
-    let mut listing = Listing::with_buckets(BUCKETS)?;
-    for number in 0..CLIENTS {
-        // From 10.0.0.0 on.
-        listing.add(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number)), Action::Block);
-    }
-    listing.add_client(ClientKey::of_address(IpAddr::V4(OFFENDER)), Action::Block);
+    let listing = full_listing()?;
     let list = listing.items()?;
     let fullest = list.values().map(|value| value.len() / 12).max().unwrap_or_default();
     let edge = Edge::new(&policy()?)?;
     let mut config: Items = policy()?.for_edge().to_items()?.into_iter().collect();
-    config.insert("settings".to_owned(), settings());
+    // The backend is none that the runtime knows.
+    config.insert("settings".to_owned(), compute::settings("none", &[]));
     let secrets = Items::from([
         ("assertion-key".to_owned(), edge.private().to_owned()),
         ("list-key".to_owned(), listing.key().to_owned()),
     ]);
-    let runtime =
-        viceroy(folder.path(), &configuration(idp.address(), &config, &list, &secrets), &reaper).await?;
+    let backends = vec![(compute::ISSUER_BACKEND, idp.address()), (compute::KEYS_BACKEND, idp.address())];
+    let service = Service { backends, config, list, secrets };
+    let runtime = service.start(&pieces::edge()?, folder.path(), LOG, &reaper).await?;
 
     let mut claims = claims("ann", &["engineering"], now(), now() + identity_provider::TOKEN_LIFETIME);
     if let Some(claims) = claims.as_object_mut() {
@@ -144,6 +139,17 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
         ],
         lines,
     })
+}
+
+/// A list of [`CLIENTS`] and of [`OFFENDER`].
+pub(crate) fn full_listing() -> Result<Listing, Trouble> {
+    let mut listing = Listing::with_buckets(BUCKETS)?;
+    for number in 0..CLIENTS {
+        // From 10.0.0.0 on.
+        listing.add(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number)), Action::Block);
+    }
+    listing.add_client(ClientKey::of_address(IpAddr::V4(OFFENDER)), Action::Block);
+    Ok(listing)
 }
 
 impl Case {
@@ -188,49 +194,4 @@ impl Case {
             self.most,
         )
     }
-}
-
-/// The edge's settings; its backend is none that the runtime knows.
-fn settings() -> String {
-    json!({
-        "version": 1, "service": SERVICE, "audience": AUDIENCE, "environment": ENVIRONMENT,
-        "backend": "none",
-        "issuers": [{
-            "issuer": identity_provider::ISSUER, "audience": identity_provider::AUDIENCE,
-            "jwks_uri": "http://idp.example.test/jwks", "jwks_backend": "idp",
-            "algorithms": [TokenAlgorithm::EdDsa.name()],
-        }],
-    })
-    .to_string()
-}
-
-/// The runtime's configuration, stores and all.
-fn configuration(idp: SocketAddr, config: &Items, list: &Items, secrets: &Items) -> String {
-    let mut text = format!(
-        "manifest_version = 3\nname = \"countersign-edge\"\nlanguage = \"other\"\n\
-         [local_server.backends.idp]\nurl = \"http://{idp}\"\n"
-    );
-    for (store, items) in [(CONFIG_STORE, config), (LIST_STORE, list)] {
-        let section = format!("local_server.config_stores.{store}");
-        let _ = write!(text, "[{section}]\nformat = \"inline-toml\"\n[{section}.contents]\n");
-        for (key, value) in items {
-            let _ = writeln!(text, "{} = {}", quoted(key), quoted(value));
-        }
-    }
-    for (key, value) in secrets {
-        let section = format!("local_server.secret_stores.{SECRET_STORE}");
-        let _ = write!(text, "[[{section}]]\nkey = {}\ndata = {}\n", quoted(key), quoted(value));
-    }
-    text
-}
-
-/// A basic string of TOML; JSON's escapes are among those that it has.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-async fn viceroy(folder: &Path, configuration: &str, reaper: &Arc<Reaper>) -> Result<Viceroy, Trouble> {
-    let path = folder.join("fastly.toml");
-    std::fs::write(&path, configuration).map_err(Trouble::io("write fastly.toml"))?;
-    Viceroy::run(&path, folder.to_owned(), LOG, reaper).await
 }

@@ -4,9 +4,11 @@ mod agents;
 mod cheapest_agent;
 mod cheapest_peer;
 mod codec;
+mod compute;
 mod constant_agent;
 mod edge;
 mod interleaved;
+mod kinds;
 mod list;
 mod live;
 mod machine;
@@ -54,6 +56,7 @@ enum Name {
     Live,
     List,
     Publish,
+    Edge,
 }
 
 /// How long is measured.
@@ -98,6 +101,7 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Live => live::run(pace).map_err(|error| error.to_string()),
         Name::Publish => publish::run(pace).map_err(|error| error.to_string()),
         Name::List => list::run(pace).map_err(|error| error.to_string()),
+        Name::Edge => kinds::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }
 }

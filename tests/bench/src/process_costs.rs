@@ -26,6 +26,24 @@ pub(crate) fn processor_time(process: u32) -> Result<f64, Trouble> {
     }
 }
 
+/// Processor time that the threads of a process have used whose name begins so, in microseconds; to the
+/// nanosecond where none of them runs at the moment.
+pub(crate) fn time_of_threads(process: u32, name: &str) -> Result<f64, Trouble> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+    let tasks = tasks.map_err(Trouble::io("read the threads of a process"))?;
+    let mut nanoseconds = 0.0;
+    for task in tasks.flatten().map(|entry| entry.path()) {
+        // A thread that has ended meanwhile is passed over.
+        let read = |file| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        if read("comm").starts_with(name) {
+            // The first number of schedstat, see the kernel's Documentation/scheduler/sched-stats.rst.
+            let used = read("schedstat").split_whitespace().next().and_then(|it| it.parse::<f64>().ok());
+            nanoseconds += used.unwrap_or_default();
+        }
+    }
+    Ok(nanoseconds / 1e3)
+}
+
 /// Bytes as text.
 pub(crate) fn mebibytes(bytes: f64) -> String {
     format!("{:.1} MiB", bytes / (1024.0 * 1024.0))

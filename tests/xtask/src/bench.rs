@@ -14,14 +14,17 @@ use crate::shell;
 /// Benches that start HAProxy and put load on it.
 const ON_HAPROXY: [&str; 4] = ["saturation", "memory", "peers", "live"];
 
-/// The bench that runs the edge program.
-const ON_VICEROY: &str = "list";
+/// Benches that run the edge program.
+const ON_VICEROY: [&str; 2] = ["list", "edge"];
+
+/// The bench that runs programs beside it.
+const BESIDE_THE_EDGE: &str = "edge";
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, `list`, `publish`,
-    /// all of them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
+    /// `edge`, all of them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -37,9 +40,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     }
     let mut bench = Command::new(folders::target().join("release/countersign-bench"));
     bench.args(&arguments.arguments);
-    if is_measured(ON_VICEROY) {
+    if ON_VICEROY.into_iter().any(is_measured) {
         setup::for_the_stage()?;
         bench.env("COUNTERSIGN_EDGE_WASM", build::edge()?).env("COUNTERSIGN_CACHE", folders::cache());
+    }
+    if is_measured(BESIDE_THE_EDGE) {
+        build::wasm("countersign-bench-wasm")?;
     }
     // The agent is started from the folder that the benches are in.
     shell::run(build::cargo().args(["build", "--release", "-p", "countersign", "-p", "countersign-bench"]))?;

@@ -52,16 +52,14 @@ fn agent() -> Result<(), Fault> {
 
 /// The edge program alone, and where it is.
 pub(crate) fn edge() -> Result<PathBuf, Fault> {
-    shell::run(cargo().args([
-        "build",
-        "-p",
-        "countersign-edge",
-        "--profile",
-        "edge",
-        "--target",
-        "wasm32-wasip1",
-    ]))?;
+    wasm("countersign-edge")?;
     Ok(program())
+}
+
+/// The programs of a package for the edge's platform, beside the edge program.
+pub(crate) fn wasm(package: &str) -> Result<(), Fault> {
+    let build = ["build", "-p", package, "--profile", "edge", "--target", "wasm32-wasip1"];
+    shell::run(cargo().args(build))
 }
 
 /// Cargo in the checkout, whatever folder this was called from.
