@@ -49,7 +49,8 @@ impl Service {
     }
 
     fn configuration(&self) -> String {
-        let mut text = "manifest_version = 3\nname = \"countersign-bench\"\nlanguage = \"other\"\n".to_owned();
+        let mut text =
+            "manifest_version = 3\nname = \"countersign-bench\"\nlanguage = \"other\"\n".to_owned();
         for (name, address) in &self.backends {
             let _ = write!(text, "[local_server.backends.{name}]\nurl = \"http://{address}\"\n");
         }

@@ -115,9 +115,8 @@ async fn measure(effort: Effort) -> Result<Report, KindsError> {
         (compute::KEYS_BACKEND, idp.address()),
     ];
     let service = Service { backends, config, list: listing.items()?, secrets };
-    let start = async |program: &Path, service: &Service| {
-        service.start(program, folder.path(), LOG, &reaper).await
-    };
+    let start =
+        async |program: &Path, service: &Service| service.start(program, folder.path(), LOG, &reaper).await;
     let [program, empty, crypto] = programs()?;
     let edge = start(&program, &service).await?;
     // It has no settings.
@@ -219,7 +218,8 @@ fn programs() -> Result<[PathBuf; 3], Trouble> {
     let edge = pieces::edge()?;
     let beside = |name: &str| {
         let path = edge.with_file_name(name);
-        let missing = || Trouble::Missing { what: "a program of the bench", looked_at: path.display().to_string() };
+        let missing =
+            || Trouble::Missing { what: "a program of the bench", looked_at: path.display().to_string() };
         path.exists().then(|| path.clone()).ok_or_else(missing)
     };
     let (empty, crypto) = (beside("countersign-bench-empty.wasm")?, beside("countersign-bench-crypto.wasm")?);

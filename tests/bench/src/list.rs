@@ -9,10 +9,10 @@ use countersign_contract::policy::EdgePolicyFault;
 use countersign_tests::client::{PATIENCE, Request};
 use countersign_tests::identity_provider::{self, IdentityProvider, TokenAlgorithm, claims, now};
 use countersign_tests::listing::Listing;
+use countersign_tests::pieces;
 use countersign_tests::reaper::Reaper;
 use countersign_tests::records::{self, Record};
 use countersign_tests::trouble::Trouble;
-use countersign_tests::pieces;
 use countersign_tests::viceroy::{Items, Viceroy};
 use countersign_tests::world::HOST;
 

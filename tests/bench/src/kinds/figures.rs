@@ -30,7 +30,8 @@ pub(super) fn lines(kinds: &[Kind], session: usize, turns: &Turns) -> Vec<Line> 
         ("session cookie, until answered", |it| it.answered),
     ] {
         let bound = |empty: &Taken| 2.0 * of(empty) + signature + mac;
-        let ratio = median(taken_by(session).iter().zip(empty).map(|(it, empty)| of(it) / bound(empty)).collect());
+        let ratio =
+            median(taken_by(session).iter().zip(empty).map(|(it, empty)| of(it) / bound(empty)).collect());
         let figure = format!(
             "{:.0} us; twice (a), a signature and a MAC are {:.0} us",
             median(taken_by(session).iter().map(of).collect()),
@@ -49,7 +50,9 @@ fn figure(taken: &[Taken]) -> String {
 fn kind_line(what: &str, taken: &[Taken], empty: &[Taken]) -> Line {
     let pairs = || taken.iter().zip(empty);
     let more = median(pairs().map(|(it, empty)| it.processor - empty.processor).collect());
-    let figure = format!("{}; beyond (a) {:.2} % of 50 ms", figure(taken), 100.0 * more / BUDGET);
+    let share = 100.0 * more / BUDGET;
+    let beyond = if share > 0.0 { format!("{share:.1} % of 50 ms") } else { "nothing".to_owned() };
+    let figure = format!("{}; beyond (a) {beyond}", figure(taken));
     let ratio = median(pairs().map(|(it, empty)| it.processor / empty.processor).collect());
     Line::new(what, figure).beside("(a)", ratio, None)
 }
