@@ -17,11 +17,9 @@ pub(crate) fn run() -> Result<(), Fault> {
     shell::run(
         build::cargo().args(["clippy", "--workspace", "--all-targets", "--all-features"]).args(DENY_WARNINGS),
     )?;
-    shell::run(
-        build::cargo()
-            .args(["clippy", "-p", "countersign-edge", "--target", "wasm32-wasip1"])
-            .args(DENY_WARNINGS),
-    )?;
+    let on_wasm =
+        ["clippy", "-p", "countersign-edge", "-p", "countersign-bench-wasm", "--target", "wasm32-wasip1"];
+    shell::run(build::cargo().args(on_wasm).args(DENY_WARNINGS))?;
     dependencies()
 }
 
