@@ -13,6 +13,7 @@ use crate::forge::Sender;
 use crate::identity_provider::{self, IdentityProvider, TokenAlgorithm};
 use crate::node::Node;
 use crate::pieces;
+use crate::ports;
 use crate::reaper::Reaper;
 use crate::receipts;
 use crate::records::{self, Joined};
@@ -114,8 +115,14 @@ impl Edge {
             ("receipt-key".to_owned(), receipt_keys),
         ]);
         secrets.append(&mut provider.secrets);
-        let stores =
-            EdgeStores { haproxy: tap.address(), idp: provider.address, config, list: list.items, secrets };
+        let stores = EdgeStores {
+            haproxy: tap.address(),
+            elsewhere: ports::free()?,
+            idp: provider.address,
+            config,
+            list: list.items,
+            secrets,
+        };
         let viceroy = Viceroy::start(&stores, folder, reaper).await?;
         Ok(Self { viceroy, idp, tap, stores })
     }

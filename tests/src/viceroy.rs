@@ -28,6 +28,9 @@ pub const SECRET_STORE: &str = "countersign_secrets";
 /// The log endpoint of the edge's records; Viceroy prints `NAME :: LINE`.
 pub const LOG_ENDPOINT: &str = "countersign";
 
+/// The backend of a data centre that can't be reached.
+pub const ELSEWHERE: &str = "elsewhere";
+
 /// Items of one store by key.
 pub type Items = BTreeMap<String, String>;
 
@@ -36,6 +39,8 @@ pub type Items = BTreeMap<String, String>;
 pub struct EdgeStores {
     /// Where HAProxy, or the tap before it, listens.
     pub haproxy: SocketAddr,
+    /// Another data centre, where nobody listens: the backend [`ELSEWHERE`].
+    pub elsewhere: SocketAddr,
     /// Where the identity provider listens.
     pub idp: SocketAddr,
     /// Settings and policy.
@@ -184,6 +189,9 @@ language = "other"
 [local_server.backends.haproxy]
 url = "http://{haproxy}"
 
+[local_server.backends.{ELSEWHERE}]
+url = "http://{elsewhere}"
+
 [local_server.backends.idp]
 url = "http://{idp}"
 
@@ -200,6 +208,7 @@ format = "json"
 file = "{secrets}"
 "#,
         haproxy = stores.haproxy,
+        elsewhere = stores.elsewhere,
         idp = stores.idp,
         config = path(CONFIG_STORE),
         list = path(LIST_STORE),

@@ -1,14 +1,19 @@
 //! What a client sends along that only Countersign may say.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
 use crate::application;
 use crate::ask::Observed;
 use crate::forge::{ADMIN, ENGINEER, HEADER};
-use crate::scene::Manners::Shares;
+use crate::scene::Manners::{Alone, Shares};
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
 use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
-use crate::world::World;
+use crate::viceroy::{CONFIG_STORE, ELSEWHERE};
+use crate::world::{AUDIENCE, World};
 
 /// Stands in every header that a client makes up, so that its traces are easy to find.
 const MADE_UP: &str = "made-up-by-the-client";
@@ -46,6 +51,9 @@ pub(super) fn scenes() -> Vec<Scene> {
             Box::pin(own_assertion(world))
         }),
         Scene::new("an edge before the edge", Whole, Shares, |world| Box::pin(shielding(world))),
+        Scene::new("the first data centre can't be reached", Whole, Alone, |world| {
+            Box::pin(fail_over(world))
+        }),
         Scene::new("headers of ours, straight to HAProxy", FromHaproxy, Shares, |world| {
             Box::pin(straight_headers(world))
         }),
@@ -109,6 +117,44 @@ async fn shielding(world: &World) -> Result<Row, Trouble> {
         .verdict("allow", ALLOWED)
         .is("assertion at HAProxy", Some(assertion), heard)
         .is("decision id at the application", Some(draft.decision_id()), decision_at_application(&seen)))
+}
+
+/// Its assertion would be refused elsewhere: each data centre gets one of its own, under an id of its own.
+async fn fail_over(world: &World) -> Result<Row, Trouble> {
+    let config = world.stores()?.config.clone();
+    let mut settings: Value = serde_json::from_str(config.get("settings").map_or("", String::as_str))
+        .map_err(|error| Trouble::unexpected("the edge's settings", error.to_string()))?;
+    if let Some(origins) = settings.get_mut("origins").and_then(Value::as_array_mut) {
+        origins.insert(0, json!({ "backend": ELSEWHERE, "audience": "us-1" }));
+    }
+    let mut changed = config.clone();
+    changed.insert("settings".to_owned(), settings.to_string());
+    world.viceroy()?.replace_store(CONFIG_STORE, &changed)?;
+    let read = world.ask("GET", "/api/things").bearer(&world.token(ENGINEER)?);
+    let seen = world.through_edge(&read).await?;
+    let heard = world.tap()?.heard_header(&read.marker, HEADER).unwrap_or_default();
+    let ordered = world.through_edge(&world.ask("POST", "/orders").bearer(&world.token(ENGINEER)?)).await;
+    world.viceroy()?.replace_store(CONFIG_STORE, &config)?;
+    let detail = seen.records.edge.as_ref().and_then(|record| record.text("detail")).unwrap_or_default();
+    let first = detail.split('`').rev().nth(1).unwrap_or_default().to_owned();
+    Ok(Row::of(&seen)
+        .status(200)
+        .pool("api")
+        .verdict("allow", ALLOWED)
+        .is("the data centre that is vouched to", Some(json!(AUDIENCE)), claim(&heard, "aud"))
+        .holds("the record says which one could not be reached", detail.contains(ELSEWHERE))
+        .holds(
+            "and that it was another decision",
+            first.len() == 32 && seen.decision_id != Some(first.clone()),
+        )
+        .holds("the ids of all tiers agree", seen.records.decision_ids().iter().all(|id| *id != first))
+        .is("status of what can't be repeated", 503, ordered?.answer.status))
+}
+
+/// A claim of an assertion.
+fn claim(assertion: &str, name: &str) -> Option<Value> {
+    let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Value>(&claims).ok()?.get(name).cloned()
 }
 
 fn decision_at_application(seen: &Observed) -> Option<String> {

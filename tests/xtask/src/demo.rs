@@ -26,6 +26,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     setup::for_the_stage()?;
+    setup::for_log_in()?;
     if let Some(version) = arguments.haproxy {
         setup::haproxy_of(version)?;
     }
