@@ -8,6 +8,7 @@ use countersign_contract::list::Action;
 use countersign_contract::name::{GroupName, Permission, RouteName};
 use countersign_contract::route::NoRoute;
 
+use crate::reputation::list::Of;
 use crate::request::QuestionFault;
 use crate::trust::ServiceFault;
 
@@ -83,6 +84,8 @@ pub enum Refusal {
     Listed {
         /// What the list says.
         action: Action,
+        /// Whom of.
+        of: Of,
         /// For how many seconds more; a day at most is told.
         seconds: u32,
     },
@@ -127,6 +130,7 @@ impl Refusal {
             Self::ReplayLogFull => "replay-log-full",
             Self::Listed { action: Action::Throttle, .. } => "listed-throttle",
             Self::Listed { action: Action::RequireIdentity, .. } => "listed-require-identity",
+            Self::Listed { action: Action::Block, of: Of::LogIn, .. } => "session-revoked",
             Self::Listed { action: Action::Block | Action::Observe, .. } => "listed",
             Self::IdentityRequired { .. } => "identity-required",
             Self::GroupDenied { .. } => "group-denied",
@@ -141,7 +145,9 @@ impl Refusal {
             Self::Assertion(AssertionFault::Missing)
             | Self::Listed { action: Action::RequireIdentity, .. }
             | Self::IdentityRequired { .. } => Status::Unauthorized,
-            Self::Listed { action: Action::Throttle, seconds } => {
+            // Whoever it is may sign in again.
+            Self::Listed { action: Action::Block, of: Of::LogIn, .. } => Status::Unauthorized,
+            Self::Listed { action: Action::Throttle, seconds, .. } => {
                 Status::TooManyRequests { retry_after: *seconds }
             }
             Self::NoRoute(NoRoute::UnknownHost) | Self::Assertion(AssertionFault::WrongAudience { .. }) => {
@@ -237,7 +243,10 @@ impl fmt::Display for Refusal {
             }
             Self::Replayed => f.write_str("the assertion was used before, and the route takes each one once"),
             Self::ReplayLogFull => f.write_str("the log of used assertions is full"),
-            Self::Listed { action, seconds } => {
+            Self::Listed { action: Action::Block, of: Of::LogIn, seconds } => {
+                write!(f, "the log-in was revoked, or is over: for {seconds} s more")
+            }
+            Self::Listed { action, seconds, .. } => {
                 write!(f, "the client is listed: {} for {seconds} s more", action.as_str())
             }
             Self::IdentityRequired { route } => write!(f, "route `{route}` asks for somebody signed in"),

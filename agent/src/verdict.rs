@@ -130,14 +130,14 @@ pub fn decide<'a>(
 
 /// Acts on the list; whoever is signed in has met `require-identity`.
 fn turn_away(listed: Option<Listed>, vouched: &Vouched) -> Result<(), Refusal> {
-    let Some(Listed { action, seconds }) = listed else { return Ok(()) };
+    let Some(Listed { action, of, seconds }) = listed else { return Ok(()) };
     let claims = vouched.claims();
     match action {
         Action::Observe => Ok(()),
         // Who it is stands in no assertion for a public route.
         Action::RequireIdentity if claims.sub.is_some() || claims.known => Ok(()),
         Action::RequireIdentity | Action::Throttle | Action::Block => {
-            Err(Refusal::Listed { action, seconds })
+            Err(Refusal::Listed { action, of, seconds })
         }
     }
 }

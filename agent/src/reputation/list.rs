@@ -31,8 +31,19 @@ pub struct Teaching(pub u64);
 pub struct Listed {
     /// What is done.
     pub action: Action,
+    /// Whom it was said of.
+    pub of: Of,
     /// For how many seconds more, a day at most.
     pub seconds: u32,
+}
+
+/// Whom something is said of, by what weighs more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Of {
+    /// One log-in of somebody, who may sign in again.
+    LogIn,
+    /// Somebody, or their address.
+    Client,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +116,7 @@ impl List {
     /// own table told.
     #[must_use]
     pub fn find(&self, claims: &Claims, told: Option<Action>, now: UnixSeconds) -> Option<Listed> {
-        let told = told.map(|action| Listed { action, seconds: 1 });
+        let told = told.map(|action| Listed { action, of: Of::Client, seconds: 1 });
         if self.is_empty() {
             return told;
         }
@@ -114,15 +125,18 @@ impl List {
             claims.sub.as_ref().and_then(|subject| self.subjects.get(subject.as_str())).map(|entry| *entry);
         let of_session =
             claims.sid.as_ref().and_then(|session| self.sessions.get(session.as_str())).map(|entry| *entry);
-        let held =
-            of_address.into_iter().chain(of_subject).chain(of_session).filter(|entry| entry.until > now);
-        held.map(|entry| entry.listed(now)).chain(told).max_by_key(|listed| (listed.action, listed.seconds))
+        let of_client = of_address.into_iter().chain(of_subject).map(|entry| (entry, Of::Client));
+        let held = of_client
+            .chain(of_session.map(|entry| (entry, Of::LogIn)))
+            .filter(|(entry, _)| entry.until > now)
+            .map(|(entry, of)| entry.listed(of, now));
+        held.chain(told).max_by_key(|listed| (listed.action, listed.of, listed.seconds))
     }
 }
 
 impl Entry {
-    fn listed(&self, now: UnixSeconds) -> Listed {
+    fn listed(&self, of: Of, now: UnixSeconds) -> Listed {
         let seconds = u32::try_from(self.until.since(now)).unwrap_or(LONGEST_WAIT);
-        Listed { action: self.action, seconds: seconds.clamp(1, LONGEST_WAIT) }
+        Listed { action: self.action, of, seconds: seconds.clamp(1, LONGEST_WAIT) }
     }
 }

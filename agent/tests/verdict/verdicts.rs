@@ -214,7 +214,7 @@ fn a_listed_client_is_refused_by_the_ladder_and_nobody_else_is() {
     list("session:08a5", Some(Listed::Block));
     let known_by =
         |session: &str| API.vouched(&["engineering"], |claims| claims.sid = Some(session.parse().unwrap()));
-    assert_eq!(stage.refused(&known_by("08a5")), ("listed".into(), "403".into()));
+    assert_eq!(stage.refused(&known_by("08a5")), ("session-revoked".into(), "401".into()));
     assert_eq!(stage.ask(&known_by("08a6")).1["verdict"], "allow", "another log-in of the same person");
     list("subject:alice", Some(Listed::Throttle));
 

@@ -13,7 +13,7 @@ use crate::listing::Choice;
 use crate::scene::Manners::Alone;
 use crate::scene::Stage::Whole;
 use crate::scene::{Row, Scene};
-use crate::scenes::reason::{LISTED, LISTED_REQUIRE_IDENTITY, LISTED_THROTTLE};
+use crate::scenes::reason::{LISTED, LISTED_REQUIRE_IDENTITY, LISTED_THROTTLE, SESSION_REVOKED};
 use crate::trouble::Trouble;
 use crate::viceroy::{Items, LIST_STORE};
 use crate::world::World;
@@ -166,7 +166,7 @@ async fn session(world: &World) -> Result {
         Ok((world.through_edge(&ask("a-1")?).await?, world.through_edge(&ask("a-2")?).await?))
     })
     .await?;
-    Ok(Row::of(&seen).refused(403, LISTED).is("status of the next log-in", 200, next.answer.status))
+    Ok(Row::of(&seen).refused(401, SESSION_REVOKED).is("status of the next log-in", 200, next.answer.status))
 }
 
 async fn shadow(world: &World) -> Result {

@@ -27,3 +27,5 @@ pub const POOL_UNKNOWN: &str = "pool-unknown";
 pub const DECISION_MALFORMED: &str = "decision-malformed";
 /// At HAProxy: a subject or groups that would break a header.
 pub const IDENTITY_MALFORMED: &str = "identity-malformed";
+/// The log-in is over, at either tier.
+pub const SESSION_REVOKED: &str = "session-revoked";

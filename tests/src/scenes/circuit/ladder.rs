@@ -10,7 +10,7 @@ use crate::identity_provider::{TokenAlgorithm, claims, now};
 use crate::publisher::EdgeRules;
 use crate::scene::{Row, Scene};
 use crate::scenes::circuit::{BYSTANDER, RULES, Result, SETTLED};
-use crate::scenes::reason::{LISTED, LISTED_REQUIRE_IDENTITY};
+use crate::scenes::reason::{LISTED, LISTED_REQUIRE_IDENTITY, SESSION_REVOKED};
 use crate::scenes::reputation::log_ins::end;
 use crate::trouble::Trouble;
 
@@ -61,13 +61,14 @@ async fn shadow(circuit: &Circuit) -> Result {
     let by_origin = circuit.send(CLIENT).await?;
     let seen = circuit.edge().send(&with_session(circuit, ENGINEER, "s-1")?, circuit.node()).await?;
     let noted = |seen| ["reason", "listed", "would.status", "would.reason"].map(|field| at_edge(seen, field));
-    let would = ["observed", "block", "403", LISTED].map(|text| Some(text.to_owned()));
+    let would =
+        |status: &str, reason: &str| ["observed", "block", status, reason].map(|t| Some(t.to_owned()));
     let why = by_origin.records.haproxy.as_ref().and_then(|record| record.text("why"));
     Ok(Row::of(&seen)
-        .status(200)
-        .pool("api")
-        .is("the edge's record", would.clone(), noted(&seen))
-        .is("the edge's record of a banned address", would, noted(&by_origin))
+        // It is the agent that refuses: the edge lets both on.
+        .refused(401, SESSION_REVOKED)
+        .is("the edge's record", would("401", SESSION_REVOKED), noted(&seen))
+        .is("the edge's record of a banned address", would("403", LISTED), noted(&by_origin))
         .is("who refuses that address", Some(LISTED.to_owned()), why))
 }
 
@@ -99,7 +100,7 @@ async fn signed_out(circuit: &Circuit) -> Result {
     circuit.until_right(told).await?;
     let seen = send("s-1").await?;
     Ok(Row::of(&seen)
-        .refused(401, "session-revoked")
+        .refused(401, SESSION_REVOKED)
         .is("status before", 200, before.answer.status)
         .is("what the edge is told", 204, ended.answer.status)
         .holds("HAProxy saw nothing of it", seen.records.haproxy.is_none())
@@ -117,7 +118,7 @@ async fn session(circuit: &Circuit) -> Result {
     tokio::time::sleep(SETTLED).await;
     let seen = circuit.edge().send(&with_session(circuit, ENGINEER, "s-1")?, circuit.node()).await?;
     Ok(Row::of(&seen)
-        .refused(401, "session-revoked")
+        .refused(401, SESSION_REVOKED)
         .holds("HAProxy saw nothing of it", seen.records.haproxy.is_none())
         .is("status before", 200, before)
         .is("status of the next log-in", 200, status("s-2").await?)

@@ -11,6 +11,7 @@ use crate::forge::{ENGINEER, HEADER, NOBODY};
 use crate::node::Node;
 use crate::receipts::{self, KEY_ID, Receipt};
 use crate::scene::{Row, Scene};
+use crate::scenes::reason::SESSION_REVOKED;
 use crate::scenes::reputation::{RULES, Result, SETTLED};
 use crate::trouble::Trouble;
 
@@ -100,7 +101,7 @@ async fn signed_out(cluster: &Cluster) -> Result {
     let served = cluster.served();
     let seen = hap1.send(&end(cluster, "at-work")?).await?;
     let reached = cluster.served() - served;
-    let took = until(cluster, "at-work", 403).await?;
+    let took = until(cluster, "at-work", 401).await?;
     let line = line_of(cluster, "at-work").await?.unwrap_or_default();
     let explained = cluster.command(&["bans", "explain", "session:at-work"]).await?;
     let refused = hap1.send(&known_by(cluster, "at-work")?).await?;
@@ -119,7 +120,7 @@ async fn signed_out(cluster: &Cluster) -> Result {
         .is(
             "the log-in is refused at the other node too",
             Row::of(&refused).reason,
-            Some("listed".to_owned()),
+            Some(SESSION_REVOKED.to_owned()),
         )
         .is("statuses of another log-in of the same person", vec![200], statuses(cluster, "at-home").await?)
         .note(format!("every agent refuses after {took:.0?}")))
@@ -131,7 +132,7 @@ async fn unheard(cluster: &Cluster) -> Result {
     cluster.publisher().await.daemon.stop().await?;
     let seen = hap1.send(&end(cluster, "unheard")?).await?;
     cluster.publisher().await.daemon.start_again().await?;
-    let took = until(cluster, "unheard", 403).await?;
+    let took = until(cluster, "unheard", 401).await?;
     let line = line_of(cluster, "unheard").await?;
     Ok(Row::of(&seen)
         .status(204)
@@ -250,7 +251,7 @@ async fn restart_publisher(cluster: &Cluster) -> std::result::Result<(), Trouble
 async fn revoked(cluster: &Cluster) -> Result {
     until(cluster, "at-work", 200).await?;
     cluster.command(&["revoke", "--session", "at-work"]).await?;
-    let took = until(cluster, "at-work", 403).await?;
+    let took = until(cluster, "at-work", 401).await?;
     let [hap1, _] = cluster.nodes();
     let seen = hap1.send(&known_by(cluster, "at-work")?).await?;
     let elsewhere = statuses(cluster, "at-home").await?;
@@ -258,7 +259,7 @@ async fn revoked(cluster: &Cluster) -> Result {
     cluster.command(&["bans", "remove", "session:at-work"]).await?;
     until(cluster, "at-work", 200).await?;
     Ok(Row::of(&seen)
-        .refused(403, "listed")
+        .refused(401, SESSION_REVOKED)
         .is("statuses of another log-in of the same person", vec![200], elsewhere)
         .note(format!("every agent refuses after {took:.0?}")))
 }
