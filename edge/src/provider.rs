@@ -1,5 +1,6 @@
 //! The identity provider: its discovery document and its keys, fetched and kept.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -77,7 +78,12 @@ impl Metadata {
         Self::parse(&document, issuer).map_err(|fault| FetchFault::Unusable(fault.to_string()))
     }
 
+    /// Asks for it, or says how that went a moment ago.
     fn fetch(platform: &impl Platform, issuer: &Issuer) -> Result<Vec<u8>, FetchFault> {
+        remembered(platform, issuer, "discovery", || Self::fetch_now(platform, issuer))
+    }
+
+    fn fetch_now(platform: &impl Platform, issuer: &Issuer) -> Result<Vec<u8>, FetchFault> {
         let base = issuer.issuer.as_str().trim_end_matches('/');
         let url = format!("{base}/.well-known/openid-configuration");
         let url = HttpUrl::try_from(url).map_err(|fault| FetchFault::Unusable(fault.to_string()))?;
@@ -97,7 +103,7 @@ pub fn outage(platform: &impl Platform, issuer: &Issuer) -> Option<String> {
     };
     // No fault is no text.
     let ask = || {
-        Ok(Metadata::fetch(platform, issuer)
+        Ok(Metadata::fetch_now(platform, issuer)
             .map_or_else(|fault| fault.to_string(), |_| String::new())
             .into_bytes())
     };
@@ -123,11 +129,12 @@ pub fn find_key(
         stale: Duration::from_secs(issuer.jwks_stale_seconds),
     };
     let fetch = || fetch_keys(platform, issuer);
+    let fetch_or_fault = || remembered(platform, issuer, "keys", fetch);
     let unavailable =
         |fault: FetchFault| TokenFault::KeysUnavailable { issuer: issuer.name.to_string(), fault };
     let unusable = |fault: KeySetFault| unavailable(FetchFault::Unusable(fault.to_string()));
 
-    let cached = platform.cached(&entry, &fetch).map_err(unavailable)?;
+    let cached = platform.cached(&entry, &fetch_or_fault).map_err(unavailable)?;
     let found = KeySet::parse(&cached).map_err(unusable)?.find(wanted).cloned();
     let found = match found {
         Err(NoKey::Unknown) => {
@@ -146,6 +153,43 @@ pub fn find_key(
         NoKey::OtherAlgorithm => TokenFault::AlgorithmMismatch { kid: id(), said: wanted.algorithm.as_str() },
         NoKey::Ambiguous => TokenFault::KeyIdMissing,
     })
+}
+
+/// What `fetch` gives, asked at most once in the issuer's cool-down: one that is slow to fail must not hold
+/// up every request.
+fn remembered(
+    platform: &impl Platform,
+    issuer: &Issuer,
+    what: &str,
+    fetch: impl Fn() -> Result<Vec<u8>, FetchFault>,
+) -> Result<Vec<u8>, FetchFault> {
+    const FETCHED: u8 = b'+';
+    const FAILED: u8 = b'-';
+    let attempt = CacheEntry {
+        key: format!("countersign-attempt-1 {what} {}", issuer.issuer),
+        max_age: Duration::from_secs(issuer.refetch_cooldown_seconds),
+        stale: Duration::ZERO,
+    };
+    let own_fault = RefCell::new(None);
+    let outcome = platform.cached(&attempt, &|| {
+        let (mark, content) = match fetch() {
+            Ok(content) => (FETCHED, content),
+            Err(fault) => {
+                let text = fault.to_string().into_bytes();
+                own_fault.replace(Some(fault));
+                (FAILED, text)
+            }
+        };
+        Ok([&[mark], content.as_slice()].concat())
+    })?;
+    match (outcome.split_first(), own_fault.into_inner()) {
+        (_, Some(fault)) => Err(fault),
+        (Some((&FETCHED, content)), None) => Ok(content.to_vec()),
+        (Some((_, fault)), None) => {
+            Err(FetchFault::Unusable(format!("a moment ago: {}", String::from_utf8_lossy(fault))))
+        }
+        (None, None) => Err(FetchFault::Unusable("an attempt that was not kept".to_owned())),
+    }
 }
 
 /// Fetches an issuer's keys. Only a set that holds a usable key gets into the cache, so that an

@@ -9,6 +9,8 @@ use crate::issuer::{self, ISSUER, key_set, published, token};
 use crate::world::{Ask, NOW, Seen, World, get};
 
 const KEYS_FRESH: u64 = 300;
+/// How long a failure is remembered, in seconds.
+const COOL_DOWN: u64 = 10;
 const KEYS_STALE: u64 = 3600;
 const DISCOVERY_FRESH: u64 = 3600;
 const DISCOVERY_STALE: u64 = 86_400;
@@ -146,11 +148,36 @@ fn an_outage_is_bridged_for_tokens_as_long_as_the_keys_are_kept() {
     }
     world.now.set(NOW + KEYS_FRESH + KEYS_STALE + 1);
     world.ask(&by_token()).refused(503, "keys-unavailable");
-    // As soon as it is back, so are they.
+    // Soon after it is back, so are they.
     let back = World::new();
     world.metadata.swap(&back.metadata);
     world.key_server.swap(&back.key_server);
+    world.ask(&by_token()).refused(503, "keys-unavailable");
+    world.now.set(NOW + KEYS_FRESH + KEYS_STALE + 1 + COOL_DOWN + 1);
     world.ask(&by_token()).passed("forwarded");
+}
+
+/// One that is slow to fail must not hold up every request.
+#[test]
+fn an_issuer_that_fails_is_asked_at_most_once_in_its_cool_down() {
+    let world = World::new();
+    *world.key_server.borrow_mut() = answer(500, "");
+    for _ in 0..5 {
+        world.ask(&by_token()).refused(503, "keys-unavailable");
+    }
+    assert_eq!(world.fetches.get(), 1);
+    world.now.set(NOW + COOL_DOWN + 1);
+    world.ask(&by_token()).refused(503, "keys-unavailable");
+    assert_eq!(world.fetches.get(), 2);
+    // Nor where older keys are still at hand.
+    let world = World::new();
+    world.ask(&by_token()).passed("forwarded");
+    *world.key_server.borrow_mut() = answer(500, "");
+    world.now.set(NOW + KEYS_FRESH + 1);
+    for _ in 0..5 {
+        world.ask(&by_token()).passed("forwarded");
+    }
+    assert_eq!(world.fetches.get(), 2);
 }
 
 /// Where people sign in is known for a day longer: whether they can is the issuer's to say.

@@ -15,6 +15,8 @@ use crate::world::SESSION_COOKIE;
 const QUICK: SiteRules = SiteRules { jwks_max_age: 1, ..RULES };
 /// Keys that are given up after two seconds.
 const BRIEF: SiteRules = SiteRules { jwks_max_age: 1, jwks_stale: 1, ..RULES };
+/// Longer than a failure is remembered.
+const COOL_DOWN: Duration = Duration::from_millis(2100);
 /// Longer than keys are fresh.
 const LATER: Duration = Duration::from_millis(2100);
 
@@ -106,6 +108,8 @@ async fn unknown(site: &Site) -> Result {
             .holds("HAProxy sees nothing", site.circuit().edge().tap().heard(&ask.marker).is_none())
             .is("status of a static file meanwhile", 200, public);
     }
+    // What has just failed is not asked again at once.
+    tokio::time::sleep(COOL_DOWN).await;
     let (_, slow) = bad_days().into_iter().next().unwrap_or(("", Answering::Forward));
     site.faulty().answer(slow);
     Ok(row.is("status, the provider slow", 200, status(site, things(site).bearer(&token)).await?))
@@ -119,6 +123,7 @@ async fn long(site: &Site) -> Result {
     let after = status(site, things(site).bearer(&token)).await?;
     let with_session = status(site, things(site).cookie(&session)).await?;
     site.faulty().accept_connections().await?;
+    tokio::time::sleep(COOL_DOWN).await;
     let again = status(site, things(site).bearer(&token)).await?;
     Ok(Row { status: Some(after), ..Row::default() }
         .status(503)
