@@ -113,8 +113,13 @@ fn by_session(
     let keys = SessionKeys::load(platform, settings.session_key.as_ref())?;
     let (session, key) = Session::open(cookie, &keys, settings, host, now)?;
     let renewal = if session.wants_renewal(now) { Renewal::Due } else { Renewal::NotYet };
+    // What was so when they signed in may have been taken from the policy, or from the issuer, since then.
+    let travels = |group: &&GroupName| {
+        named.contains(*group)
+            && settings.issuer(&session.iss).is_some_and(|issuer| issuer.may_speak_of(group))
+    };
     Ok(Identity {
-        groups: session.groups.iter().filter(|group| named.contains(*group)).cloned().collect(),
+        groups: session.groups.iter().filter(travels).cloned().collect(),
         subject: session.sub,
         session: session.sid,
         by: Proof::Session { key, renewal },

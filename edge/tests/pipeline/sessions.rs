@@ -115,6 +115,15 @@ fn groups_that_the_policy_names_no_more_travel_no_more() {
     assert_eq!(seen.passed("forwarded").claims()["groups"], json!(["engineering"]));
 }
 
+/// An issuer that was taken over is cut back in the settings: that holds for who has signed in before, too.
+#[test]
+fn groups_that_the_issuer_may_speak_of_no_more_travel_no_more() {
+    let session = World::new().session("ann", &["admins", "engineering"], 0);
+    let world = World::new().setting(|settings| settings["issuers"][0]["groups"] = json!(["engineering"]));
+    let seen = world.ask(&get("/api/x").session(&session));
+    assert_eq!(seen.passed("forwarded").claims()["groups"], json!(["engineering"]));
+}
+
 #[test]
 fn one_key_replaces_another_and_nobody_is_signed_out() {
     let old = World::new().session("ann", &[], 0);
