@@ -66,6 +66,7 @@ impl OwnAnswer {
         let mut page = Self::of(refusal, "text/html; charset=utf-8", body);
         page.headers
             .push(("content-security-policy", "default-src 'none'; frame-ancestors 'none'".to_owned()));
+        page.headers.push(no_referrer());
         page
     }
 
@@ -74,8 +75,7 @@ impl OwnAnswer {
     pub fn see_other(location: String) -> Self {
         let mut answer = Self::empty(303);
         answer.headers.push(("location", location));
-        // The address that is left may hold a code.
-        answer.headers.push(("referrer-policy", "no-referrer".to_owned()));
+        answer.headers.push(no_referrer());
         answer
     }
 
@@ -124,6 +124,11 @@ impl OriginChanges {
         let decision = origin_decision(origin).unwrap_or_else(|| ours.to_string());
         Self { remove, decision }
     }
+}
+
+/// The address that is left may hold a code, which is nobody else's.
+fn no_referrer() -> (&'static str, String) {
+    ("referrer-policy", "no-referrer".to_owned())
 }
 
 /// The id that HAProxy made for a request in which it found no valid assertion.

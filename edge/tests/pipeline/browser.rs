@@ -144,6 +144,8 @@ fn is_page(seen: &Seen) {
     assert_eq!(seen.answer_header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!(seen.answer_header("cache-control"), Some("no-store"));
     assert!(seen.answer_header("content-security-policy").unwrap().contains("default-src 'none'"));
+    // Its link must not carry the code in its address to the application.
+    assert_eq!(seen.answer_header("referrer-policy"), Some("no-referrer"));
     assert!(answer.body.contains(seen.record["decision_id"].as_str().unwrap()));
     assert!(seen.set_cookies().is_empty(), "nobody is signed in or out by it");
 }
