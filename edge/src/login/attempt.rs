@@ -21,6 +21,8 @@ const LONGEST_RETURN: usize = 1024;
 /// send ever more.
 const MOST_ATTEMPTS: usize = 12;
 const MOST_COOKIE_BYTES: usize = 8 * 1024;
+/// So many are forgotten at a time: an answer with a header for each of ever so many would not be sent.
+const MOST_FORGOTTEN: usize = 48;
 
 /// Whether the issuer may show anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,5 +123,13 @@ pub(super) fn too_many(received: &Received) -> Vec<String> {
     if names.len() < MOST_ATTEMPTS && bytes <= MOST_COOKIE_BYTES {
         return Vec::new();
     }
-    names.into_iter().map(str::to_owned).collect()
+    names.into_iter().filter(|name| is_cookie_name(name)).take(MOST_FORGOTTEN).map(str::to_owned).collect()
+}
+
+/// Whether an attempt of ours could have a cookie of this name: nothing else is repeated in an answer.
+fn is_cookie_name(name: &str) -> bool {
+    name.strip_prefix(COOKIE).is_some_and(|rest| {
+        rest.len() == NAME_CHARACTERS
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    })
 }

@@ -3,7 +3,7 @@
 use countersign_edge::sealed::{Kind, SessionKeys};
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, Visit, claims, fails, page};
+use crate::browser::{ATTEMPT, Browser, Visit, claims, fails, page};
 use crate::issuer::{self, ISSUER};
 use crate::world::{HOST, NOW, World, get};
 
@@ -105,6 +105,25 @@ fn an_attempt_that_is_changed_anywhere_is_none() {
     // As it was, it is good.
     browser.jar.insert(name, good);
     browser.sign_in(&visit).done(303, "signed-in");
+}
+
+/// What makes us forget attempts is the client's to say: the answer repeats little of it, and not ever more.
+#[test]
+fn ever_so_many_attempts_are_forgotten_a_few_at_a_time() {
+    let world = World::new();
+    let many: Vec<String> = (0..3000).map(|n| format!("{ATTEMPT}{n:016}=x")).collect();
+    let seen = world.ask(&page("/api/x").header("cookie", many.join("; ")));
+    seen.refused(303, "identity-required");
+    let cookies = seen.set_cookies();
+    assert!((2..=64).contains(&cookies.len()), "{} cookies", cookies.len());
+    let gone = |cookie: &str| cookies.iter().any(|(set, _)| *set == format!("{ATTEMPT}{cookie}="));
+    assert!(gone("0000000000000000"));
+    let odd = ["x", "0000 00000000000", "0000,00000000000", "\u{e9}00000000000000", "00000000000000000"];
+    for odd in odd {
+        let cookies = vec![format!("{ATTEMPT}{odd}=x"); 20].join("; ");
+        let seen = world.ask(&page("/api/x").header("cookie", cookies));
+        assert_eq!(seen.set_cookies().len(), 1, "{odd}");
+    }
 }
 
 #[test]
