@@ -8,7 +8,10 @@ use serde::Deserialize;
 
 use super::issuer::{BearerTokens, Issuer};
 use super::text::IssuerName;
+use crate::platform::{ASSERTION_KEY, LIST_KEY, RECEIPT_KEY, SESSION_KEY};
 
+/// What no issuer may learn.
+const OUR_SECRETS: [&str; 4] = [ASSERTION_KEY, LIST_KEY, SESSION_KEY, RECEIPT_KEY];
 /// A day: a session that lives longer isn't short.
 const LONGEST_SESSION_SECONDS: u64 = 86_400;
 
@@ -85,6 +88,13 @@ impl Login {
             issuer.ok_or_else(|| format!("login by `{name}`: expected the `name` of one of `issuers`"))?;
         if self.hosts.is_empty() || self.client_id.is_empty() || self.client_secret.is_empty() {
             return Err(format!("login by `{name}`: `hosts`, `client_id` or `client_secret` is empty"));
+        }
+        if OUR_SECRETS.contains(&self.client_secret.as_str()) {
+            return Err(format!(
+                "login by `{name}`: `client_secret` is `{}`, a secret of our own, which the issuer would be told: \
+                 expected the name of another",
+                self.client_secret
+            ));
         }
         for host in &self.hosts {
             let canonical = Authority::parse(host.as_bytes());

@@ -60,6 +60,17 @@ fn mistakes_are_told_with_what_was_expected() {
     assert!(Settings::from_json(&unknown).unwrap_err().to_string().contains("unknown field `sesion_cookie`"));
 }
 
+/// Whatever the settings name there is sent to the issuer.
+#[test]
+fn a_key_of_our_own_is_no_clients_secret() {
+    for secret in ["assertion-key", "list-key", "session-key", "receipt-key"] {
+        let mut settings = settings();
+        settings["logins"][0]["client_secret"] = json!(secret);
+        let said = Settings::from_json(&settings.to_string()).unwrap_err().to_string();
+        assert!(said.contains(&format!("`client_secret` is `{secret}`, a secret of our own")), "{said}");
+    }
+}
+
 /// Two issuers must not be able to speak for each other's people.
 #[test]
 fn issuers_side_by_side_are_told_apart() {
