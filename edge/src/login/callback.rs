@@ -105,6 +105,13 @@ fn end<P: Platform>(
         }
     };
     let token = redeem(desk, &metadata, &code, secrets)?;
+    // A renewal makes nobody somebody: who has signed out in between, or become another, signs in again.
+    if attempt.prompt == Prompt::Silent
+        && signed_in(desk, keys).is_none_or(|who| who.subject != *token.subject())
+    {
+        let answer = start::start(desk, &attempt.return_to, Prompt::Asked)?;
+        return Ok(Done { outcome: Ok(Passage::LoginStarted), answer: answer.with_cookie(done), who: None });
+    }
     let session = seal(desk, keys, &token, named)?;
     let cookie = set_cookie(session::COOKIE, &session, desk.login.session_lifetime_seconds);
     let answer = OwnAnswer::see_other(attempt.return_to.clone()).with_cookie(cookie).with_cookie(done);

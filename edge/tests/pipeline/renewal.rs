@@ -107,6 +107,35 @@ fn where_the_issuer_has_to_ask_people_are_asked() {
     browser.open(&silent.back(&[("error", "access_denied")])).refused(403, "login-refused");
 }
 
+/// Signing out in another tab must not be undone by a renewal that was on its way, and nobody becomes another
+/// without a visit that shows.
+#[test]
+fn a_renewal_is_of_the_session_that_is_there() {
+    let world = World::new();
+    let change: [fn(&mut Browser<'_>); 3] = [
+        |browser| drop(browser.send(page("/.countersign/logout"))),
+        |browser| drop(browser.jar.remove(COOKIE)),
+        |browser| drop(browser.jar.insert(COOKIE.to_owned(), "x.y.z".to_owned())),
+    ];
+    for change in change {
+        let mut browser = signed_in(&world, 600);
+        let silent = browser.visit("/api/x?a=1");
+        change(&mut browser);
+        let seen = browser.sign_in(&silent);
+        seen.done(303, "login-started");
+        assert!(!Visit::of(&seen).parameters.contains_key("prompt"));
+        assert!(seen.set_cookies().iter().all(|(cookie, _)| !cookie.starts_with(COOKIE)));
+        let seen = browser.sign_in(&Visit::of(&seen));
+        assert_eq!(seen.answer_header("location"), Some("/api/x?a=1"));
+    }
+    let mut browser = signed_in(&world, 600);
+    let silent = browser.visit("/api/x");
+    world.will_issue(&silent.id_token().claim("sub", json!("mallory")));
+    let seen = browser.open(&silent.back(&[("code", "c0de")]));
+    seen.done(303, "login-started");
+    assert!(claims(browser.session().unwrap())["sub"] == "ann");
+}
+
 #[test]
 fn a_silent_answer_of_another_issuer_starts_nothing() {
     let world = World::new();
