@@ -5,4 +5,4 @@ pub mod rotation;
 mod services;
 
 pub use replay::{ReplayFault, ReplayLog};
-pub use services::{Overstated, Service, ServiceFault, Services, ServicesFault, Vouched};
+pub use services::{LogOuts, Overstated, Service, ServiceFault, Services, ServicesFault, Vouched};

@@ -21,19 +21,28 @@ pub struct Service {
     pub hosts: &'static [&'static str],
     /// The groups that it may say; `None` is every one.
     pub groups: Option<&'static [&'static str]>,
+    /// Whether it may say that a log-in is over.
+    pub log_outs: &'static str,
     /// The environments that it may be of; `None` is the agent's own.
     pub environments: Option<&'static [&'static str]>,
 }
 
 /// The edge of the stage: every host, every group.
-pub const EDGE: Service =
-    Service { name: SERVICE, key: KEY_ID, hosts: &["*.example.test"], groups: None, environments: None };
+pub const EDGE: Service = Service {
+    name: SERVICE,
+    key: KEY_ID,
+    hosts: &["*.example.test"],
+    groups: None,
+    log_outs: "accepted",
+    environments: None,
+};
 /// Somebody else's edge service: one host, one group, and a second environment.
 pub const SHOP: Service = Service {
     name: "edge-shop",
     key: "shop-1",
     hosts: &["shop.example.test"],
     groups: Some(&["engineering"]),
+    log_outs: "refused",
     environments: Some(&[ENVIRONMENT, "preview"]),
 };
 
@@ -54,9 +63,10 @@ impl Service {
     /// Its table of an agent's settings.
     #[must_use]
     pub fn table(&self) -> String {
-        let Self { name, key, hosts, groups, environments } = self;
-        let mut table =
-            format!("[[assertion.services]]\nname = {name:?}\nkeys = [{key:?}]\nhosts = {hosts:?}\n");
+        let Self { name, key, hosts, groups, log_outs, environments } = self;
+        let mut table = format!(
+            "[[assertion.services]]\nname = {name:?}\nkeys = [{key:?}]\nhosts = {hosts:?}\nlog_outs = {log_outs:?}\n"
+        );
         for (list, words) in [("groups", groups), ("environments", environments)] {
             if let Some(words) = words {
                 table.push_str(&format!("{list} = {words:?}\n"));

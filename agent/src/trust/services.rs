@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_contract::assertion::{AssertionKeys, Claims, VerifiedAssertion};
 use countersign_contract::canonical::Authority;
-use countersign_contract::name::{Environment, GroupName, KeyId, ServiceName};
+use countersign_contract::name::{Environment, GroupName, KeyId, ServiceName, SessionId, Subject};
 use countersign_contract::route::HostPattern;
 use serde::Deserialize;
 use thiserror::Error;
@@ -22,9 +22,27 @@ pub struct Service {
     /// The groups that it may say; without a list every one.
     #[serde(default)]
     pub groups: Option<BTreeSet<GroupName>>,
+    /// What stands before the subjects and log-ins that it may speak of, with a `:` behind it; without a list it
+    /// may speak of everybody.
+    #[serde(default)]
+    pub subject_prefixes: Option<Vec<String>>,
+    /// Whether it may say that a log-in is over, which has that one refused everywhere.
+    #[serde(default)]
+    pub log_outs: LogOuts,
     /// The environments that it may be of; without a list the agent's own alone.
     #[serde(default)]
     pub environments: Option<Vec<Environment>>,
+}
+
+/// Whether an edge service may say that a log-in is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogOuts {
+    /// No.
+    #[default]
+    Refused,
+    /// Yes: people sign in there.
+    Accepted,
 }
 
 /// The edge services whose word counts, and for what.
@@ -39,7 +57,15 @@ struct Limits {
     keys: Vec<KeyId>,
     hosts: Vec<HostPattern>,
     groups: Groups,
+    subjects: Subjects,
+    log_outs: LogOuts,
     environments: Vec<Environment>,
+}
+
+#[derive(Clone, Debug)]
+enum Subjects {
+    Every,
+    Below(Vec<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +85,7 @@ pub enum ServicesFault {
     Empty {
         /// The service.
         service: ServiceName,
-        /// `keys`, `hosts` or `environments`.
+        /// `keys`, `hosts`, `subject_prefixes` or `environments`.
         list: &'static str,
     },
     /// Two of one name.
@@ -108,6 +134,20 @@ pub enum ServiceFault {
         service: ServiceName,
         /// The host.
         host: String,
+    },
+    /// Somebody whom it may not speak of.
+    #[error("edge service `{service}` speaks of `{whom}`, whom none of its `subject_prefixes` is for")]
+    Subject {
+        /// The service.
+        service: ServiceName,
+        /// The subject or the log-in.
+        whom: String,
+    },
+    /// That a log-in is over.
+    #[error("edge service `{service}` says that a log-in is over, and its `log_outs` are not `accepted`")]
+    LogOut {
+        /// The service.
+        service: ServiceName,
     },
     /// A group that it may not say.
     #[error("edge service `{service}` says group `{group}`, which its `groups` don't name")]
@@ -168,12 +208,13 @@ impl Services {
             return Err(ServicesFault::None);
         }
         let mut by_name: BTreeMap<ServiceName, Limits> = BTreeMap::new();
-        for Service { name, keys, hosts, groups, environments } in services {
+        for Service { name, keys, hosts, groups, subject_prefixes, log_outs, environments } in services {
             let environments = environments.unwrap_or_else(|| vec![own.clone()]);
             let lists = [
                 ("keys", keys.is_empty()),
                 ("hosts", hosts.is_empty()),
                 ("environments", environments.is_empty()),
+                ("subject_prefixes", subject_prefixes.as_ref().is_some_and(Vec::is_empty)),
             ];
             if let Some((list, _)) = lists.into_iter().find(|(_, empty)| *empty) {
                 return Err(ServicesFault::Empty { service: name, list });
@@ -189,7 +230,9 @@ impl Services {
                 }
             }
             let groups = groups.map_or(Groups::Every, Groups::Only);
-            if by_name.insert(name.clone(), Limits { keys, hosts, groups, environments }).is_some() {
+            let subjects = subject_prefixes.map_or(Subjects::Every, Subjects::Below);
+            let limits = Limits { keys, hosts, groups, subjects, log_outs, environments };
+            if by_name.insert(name.clone(), limits).is_some() {
                 return Err(ServicesFault::Twice(name));
             }
         }
@@ -248,12 +291,31 @@ impl Services {
         if !limits.hosts.iter().any(|pattern| is_for(pattern, host)) {
             return Err(ServiceFault::Host { service: service.clone(), host: host.to_owned() });
         }
+        if claims.ends.is_some() && limits.log_outs == LogOuts::Refused {
+            return Err(ServiceFault::LogOut { service: service.clone() });
+        }
+        let log_ins = claims.sid.iter().chain(&claims.ends).map(SessionId::as_str);
+        let mut whom = claims.sub.iter().map(Subject::as_str).chain(log_ins);
+        if let Some(whom) = whom.find(|whom| !limits.subjects.includes(whom)) {
+            return Err(ServiceFault::Subject { service: service.clone(), whom: whom.to_owned() });
+        }
         match &limits.groups {
             Groups::Every => Ok(()),
             Groups::Only(own) => match claims.groups.iter().find(|group| !own.contains(*group)) {
                 None => Ok(()),
                 Some(group) => Err(ServiceFault::Group { service: service.clone(), group: group.clone() }),
             },
+        }
+    }
+}
+
+impl Subjects {
+    fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Below(prefixes) => prefixes
+                .iter()
+                .any(|prefix| name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(':'))),
         }
     }
 }
@@ -275,6 +337,8 @@ impl ServiceFault {
             Self::KeyOfAnother { .. } => "key-of-another-service",
             Self::Environment { .. } => "environment-not-vouched",
             Self::Host { .. } => "host-not-vouched",
+            Self::Subject { .. } => "subject-not-vouched",
+            Self::LogOut { .. } => "log-out-not-vouched",
             Self::Group { .. } => "group-not-vouched",
         }
     }
@@ -293,6 +357,10 @@ impl ServiceFault {
                 "add the environment to the service's `environments`, if it may be of it"
             }
             Self::Host { .. } => "add the host to the service's `hosts`, if it may vouch for it",
+            Self::Subject { .. } => {
+                "add the prefix to the service's `subject_prefixes`, if it may speak of them"
+            }
+            Self::LogOut { .. } => "set the service's `log_outs` to `accepted`, if people sign in there",
             Self::Group { .. } => "add the group to the service's `groups`, if it may say it",
         }
     }

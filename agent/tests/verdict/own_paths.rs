@@ -65,6 +65,18 @@ fn a_log_in_ends_on_no_other_path() {
     assert_eq!(stage.records()[1]["would"]["reason"], "ends-misplaced");
 }
 
+/// Who runs the edge of one host must not be able to sign out the people of another.
+#[test]
+fn only_a_service_that_people_sign_in_to_ends_log_ins() {
+    let stage = Stage::new(10);
+    let by_shop = Asked { host: "eu.shop.example.test", ..SIGNED_OUT }.by(SHOP_KEY, &[], |claims| {
+        ends(claims);
+        claims.iss = "edge-shop".parse().unwrap();
+    });
+    assert_eq!(stage.refused(&by_shop), ("log-out-not-vouched".to_owned(), "403".to_owned()));
+    assert_eq!(stage.ask(&SIGNED_OUT.vouched(&[], ends)).1["verdict"], "allow");
+}
+
 #[test]
 fn the_longest_log_in_fits_haproxys_table() {
     let stage = Stage::new(10);

@@ -59,6 +59,28 @@ fn each_word_too_many_has_its_own_reason() {
     assert_eq!((group["id_from"].as_str(), group["kid"].as_str()), (Some("assertion"), Some("k2")));
 }
 
+/// Its people are those of its own identity provider, whatever another one calls its own.
+#[test]
+fn a_service_speaks_of_nobody_but_its_own_people() {
+    let of = |subject: &str, session: Option<&str>| {
+        let (subject, session) = (subject.to_owned(), session.map(str::to_owned));
+        move |claims: &mut Claims| {
+            claims.sub = Some(subject.parse().unwrap());
+            claims.sid = session.as_ref().map(|session| session.parse().unwrap());
+        }
+    };
+    let stage = Stage::with_service(|service| service.subject_prefixes = Some(vec!["partner".to_owned()]));
+    for (subject, session) in [("partner:alice", None), ("partner:alice", Some("partner:1"))] {
+        assert_eq!(stage.ask(&API.vouched(&["engineering"], of(subject, session))).1["verdict"], "allow");
+    }
+    for (subject, session) in
+        [("alice", None), ("partnership:alice", None), ("partner", None), ("partner:alice", Some("1"))]
+    {
+        let refused = stage.refused(&API.vouched(&["engineering"], of(subject, session)));
+        assert_eq!(refused, ("subject-not-vouched".to_owned(), "403".to_owned()), "{subject}");
+    }
+}
+
 #[test]
 fn a_service_may_be_of_a_second_environment() {
     let stage = Stage::new(10);
@@ -100,6 +122,7 @@ fn services_that_can_not_be_told_apart_are_refused() {
         ("keys", Service { keys: vec![], ..one() }),
         ("hosts", Service { hosts: vec![], ..one() }),
         ("environments", Service { environments: Some(vec![]), ..one() }),
+        ("subject_prefixes", Service { subject_prefixes: Some(vec![]), ..one() }),
     ] {
         assert_eq!(new(vec![empty]), ServicesFault::Empty { service: "a".parse().unwrap(), list });
     }

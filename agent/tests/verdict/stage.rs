@@ -10,7 +10,7 @@ use countersign::policy::Policy;
 use countersign::reputation::list::List;
 use countersign::serve::{Verdicts, now};
 use countersign::snapshot::{CurrentSnapshot, Snapshot};
-use countersign::trust::{ReplayLog, Service, Services};
+use countersign::trust::{LogOuts, ReplayLog, Service, Services};
 use countersign_contract::assertion::{AssertionKeys, AssertionSigner, Claims, SharedSecrets, VERSION};
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
@@ -176,18 +176,23 @@ pub(crate) fn service(name: &str, key: &str, hosts: &[&str]) -> Service {
         keys: vec![key.parse().unwrap()],
         hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
         groups: None,
+        subject_prefixes: None,
+        log_outs: LogOuts::Refused,
         environments: None,
     }
 }
 
-fn services() -> Services {
+/// The services, that of the usual requests changed.
+fn services(change: impl FnOnce(&mut Service)) -> Services {
     let preview = || ["production", "preview"].map(|name| name.parse().unwrap()).to_vec();
     let shop = Service {
         groups: Some(["engineering".parse().unwrap()].into()),
         environments: Some(preview()),
         ..service("edge-shop", "k2", &["*.shop.example.test"])
     };
-    let www = service("edge-www", "k1", &["www.example.test", "other.example.test", "eu.shop.example.test"]);
+    let hosts = ["www.example.test", "other.example.test", "eu.shop.example.test"];
+    let mut www = Service { log_outs: LogOuts::Accepted, ..service("edge-www", "k1", &hosts) };
+    change(&mut www);
     Services::new(vec![www, shop], &"production".parse().unwrap()).unwrap()
 }
 
@@ -200,13 +205,22 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(replay_capacity: usize) -> Self {
+        Self::of(replay_capacity, services(|_| {}))
+    }
+
+    /// One whose `edge-www` is changed.
+    pub(crate) fn with_service(change: impl FnOnce(&mut Service)) -> Self {
+        Self::of(10, services(change))
+    }
+
+    fn of(replay_capacity: usize, services: Services) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let records = Arc::new(RecordSink::open(&folder.path().join("records.jsonl")).unwrap());
         let snapshot = Snapshot {
             policy: Policy::parse(POLICY).unwrap(),
             keys: keys(),
             audience: "eu-1".parse().unwrap(),
-            services: services(),
+            services,
             receipts: Some(receipt_keys()),
             clock_skew: 5,
             longest_lifetime: 60,
