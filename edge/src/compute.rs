@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use countersign_contract::decision_id::DecisionId;
 use countersign_contract::time::UnixMillis;
 use countersign_edge::answer::{Answer, OriginChanges, OwnAnswer};
-use countersign_edge::forward::{Caching, Forward};
+use countersign_edge::forward::{Body, Caching, Forward};
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
     Attempt, CacheEntry, Fetch, FetchFault, Fetched, Form, LOG_ENDPOINT, Make, OriginHead, Platform,
@@ -119,6 +119,10 @@ impl Platform for Compute {
         let fault = |reason: String| SendFault { backend: forward.backend.to_string(), reason };
         let (mut request, body) =
             self.outgoing.take().ok_or_else(|| fault("the request was sent before".to_owned()))?;
+        let body = match forward.body {
+            Body::Sent => body,
+            Body::Kept => BodyHandle::new(),
+        };
         if attempt == Attempt::MoreMayFollow {
             let same = incoming::copy(&request).map_err(fault)?;
             self.outgoing.set(Some((same, BodyHandle::new())));

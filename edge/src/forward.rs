@@ -14,8 +14,19 @@ pub struct Forward {
     pub remove: Vec<String>,
     /// Headers that are set after that, replacing any of the same name.
     pub set: Vec<(&'static str, Vec<u8>)>,
+    /// Whether the client's body goes along.
+    pub body: Body,
     /// Whether the answer may come from or go into the platform's cache.
     pub caching: Caching,
+}
+
+/// What becomes of the client's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// It goes along.
+    Sent,
+    /// It was for us.
+    Kept,
 }
 
 /// Whether the platform's cache takes part.
@@ -34,6 +45,8 @@ pub struct Handling {
     pub class: Class,
     /// What becomes of a bearer token.
     pub credentials: Credentials,
+    /// What becomes of the body.
+    pub body: Body,
 }
 
 /// What becomes of a bearer token. Our own cookies always end here.
@@ -47,7 +60,11 @@ pub enum Credentials {
 
 impl Handling {
     /// What is done where no route is known.
-    pub const STRICTEST: Self = Self { class: Class::Private, credentials: Credentials::Removed };
+    pub const STRICTEST: Self =
+        Self { class: Class::Private, credentials: Credentials::Removed, body: Body::Sent };
+
+    /// What is done with a request whose body was for us.
+    pub const WITHOUT_BODY: Self = Self { body: Body::Kept, ..Self::STRICTEST };
 
     /// What a route means.
     #[must_use]
@@ -56,6 +73,6 @@ impl Handling {
             (Class::Private, Mode::Off | Mode::Observe) => Credentials::Kept,
             (Class::Public, _) | (_, Mode::Enforce) => Credentials::Removed,
         };
-        Self { class: route.class, credentials }
+        Self { class: route.class, credentials, body: Body::Sent }
     }
 }

@@ -75,7 +75,7 @@ pub fn identify(
 ) -> Identified {
     let found = match credential::shown(received) {
         Ok(Shown::Nothing) => return Identified::Nobody,
-        Ok(Shown::Bearer(token)) => by_token(platform, token, settings, named, now),
+        Ok(Shown::Bearer(token)) => by_token(platform, token, settings, host, named, now),
         Ok(Shown::Session(cookie)) => {
             by_session(platform, cookie, settings, host, named, now).map_err(CredentialFault::from)
         }
@@ -88,10 +88,12 @@ fn by_token(
     platform: &impl Platform,
     token: &[u8],
     settings: &Settings,
+    host: &str,
     named: &BTreeSet<GroupName>,
     now: UnixSeconds,
 ) -> Result<Identity, CredentialFault> {
-    let expected = Expected { issuers: &settings.issuers, now, skew_seconds: settings.clock_skew_seconds };
+    let skew_seconds = settings.clock_skew_seconds;
+    let expected = Expected { issuers: &settings.issuers, host, now, skew_seconds };
     let find = |issuer: &Issuer, wanted: Wanted<'_>| provider::find_key(platform, issuer, wanted);
     let token = token::verify(token, &expected, find)?;
     Ok(Identity {

@@ -224,7 +224,11 @@ fn opens_a_page(received: &Received, request: &Canonical<'_>) -> bool {
             let mut types = accept.split(|byte| *byte == b',');
             types.any(|one| one.trim_ascii().get(..9).is_some_and(|t| t.eq_ignore_ascii_case(b"text/html")))
         }),
-        [mode] => mode.trim_ascii() == b"navigate",
+        // In a frame nobody can sign in: issuers refuse to be framed.
+        [mode] => {
+            let in_window = |dest: &Vec<u8>| dest.trim_ascii() == b"document";
+            mode.trim_ascii() == b"navigate" && received.fetch_dest.iter().all(in_window)
+        }
         _ => false,
     }
 }

@@ -127,6 +127,8 @@ pub struct Received {
     pub content_length: Vec<Vec<u8>>,
     /// Each `Sec-Fetch-Mode`, what a browser says of what it does (Fetch Metadata).
     pub fetch_mode: Vec<Vec<u8>>,
+    /// Each `Sec-Fetch-Dest`, what for.
+    pub fetch_dest: Vec<Vec<u8>>,
     /// Each `Sec-Fetch-Site`, whose page had the browser do it.
     pub fetch_site: Vec<Vec<u8>>,
     /// What could not be read since it is longer than the platform's limits.

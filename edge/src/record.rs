@@ -162,6 +162,12 @@ impl Journal {
         self.receipt = Some(receipt);
     }
 
+    /// Whether keys for receipts are held, and the answer has no good one.
+    #[must_use]
+    pub const fn receipt_failed(&self) -> bool {
+        matches!(self.receipt, Some(Err(_)))
+    }
+
     /// Notes what a list or a route that only observes would have done. The first refusal would have ended
     /// the request, so it stays.
     pub fn would(&mut self, refusal: Refusal) {

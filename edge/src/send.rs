@@ -5,12 +5,15 @@ use countersign_contract::header;
 use countersign_contract::route::Class;
 
 use crate::credential::{self, CookieChange};
-use crate::forward::{Caching, Credentials, Forward, Handling};
+use crate::forward::{Body, Caching, Credentials, Forward, Handling};
 use crate::platform::{Attempt, OriginHead, Platform, Received};
 use crate::record::Journal;
 use crate::refusal::Refusal;
 use crate::scrub::{self, Canonical};
 use crate::settings::{Origin, Settings};
+
+/// Headers that say something of a body.
+const OF_BODY: [&str; 4] = ["content-length", "content-type", "content-encoding", "transfer-encoding"];
 
 /// A request that is to be sent on.
 pub struct Outgoing<'a, P> {
@@ -37,7 +40,7 @@ impl<P: Platform> Outgoing<'_, P> {
         mut vouch: impl FnMut(&Origin, &mut Journal) -> Result<String, Refusal>,
     ) -> Result<OriginHead, Refusal> {
         let mut failed = None;
-        for (origin, attempt) in self.attempts() {
+        for (origin, attempt) in self.attempts(handling) {
             if let Some(fault) = failed.take() {
                 journal.detail(format!("{fault}, as decision `{}`", journal.id()));
                 let random = self.platform.random().ok_or(Refusal::RandomUnavailable)?;
@@ -62,9 +65,9 @@ impl<P: Platform> Outgoing<'_, P> {
     }
 
     /// Every origin for a request that can be repeated; of others nobody knows how much has arrived.
-    fn attempts(&self) -> Vec<(&Origin, Attempt)> {
+    fn attempts(&self, handling: Handling) -> Vec<(&Origin, Attempt)> {
         let origins = &self.settings.origins;
-        if origins.others.is_empty() || !self.can_be_repeated() {
+        if origins.others.is_empty() || !(handling.body == Body::Kept || self.can_be_repeated()) {
             return vec![(&origins.first, Attempt::Last)];
         }
         let last = origins.others.len();
@@ -90,7 +93,10 @@ impl<P: Platform> Outgoing<'_, P> {
             // HTTP/1.1 towards HAProxy wants one, and it has to be the one that is bound.
             set.push(("host", request.host.to_vec()));
         }
-        let Handling { class, credentials } = handling;
+        let Handling { class, credentials, body } = handling;
+        if body == Body::Kept {
+            remove.extend(OF_BODY.map(str::to_owned));
+        }
         if class == Class::Public {
             remove.extend(["authorization".to_owned(), "cookie".to_owned()]);
         } else {
@@ -105,7 +111,7 @@ impl<P: Platform> Outgoing<'_, P> {
         }
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
         let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
-        Forward { backend: origin.backend.clone(), remove, set, caching }
+        Forward { backend: origin.backend.clone(), remove, set, body, caching }
     }
 }
 

@@ -23,6 +23,9 @@ use presented::{Kind, Presented};
 /// The longest token that is read, in bytes: no header of HAProxy's would hold more.
 pub const LONGEST_TOKEN: usize = 8 * 1024;
 
+/// How long after it was issued a log-out token may come, in seconds: issuers tell at once.
+const MOST_LOGOUT_AGE: u64 = 300;
+
 /// Who a token that passed every check speaks of: only this module makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
@@ -70,6 +73,8 @@ impl VerifiedToken {
 pub struct Expected<'a> {
     /// The issuers of the settings.
     pub issuers: &'a [Issuer],
+    /// The host that is asked.
+    pub host: &'a str,
     /// The time now.
     pub now: UnixSeconds,
     /// How far the clocks of issuers may be off, in seconds.
@@ -103,6 +108,9 @@ pub fn verify(
     }
     let claims = presented.claims()?;
     let issuer = claims.issuer(expected.issuers)?;
+    if issuer.hosts.as_ref().is_some_and(|hosts| !hosts.contains(expected.host)) {
+        return Err(TokenFault::WrongHost(expected.host.to_owned()));
+    }
     let audience = issuer.audience.as_deref();
     let audience = audience.ok_or_else(|| TokenFault::NoBearerTokens(issuer.name.to_string()))?;
     match (presented.kind(), issuer.bearer_tokens) {
@@ -115,7 +123,8 @@ pub fn verify(
     check_algorithm(&presented, issuer)?;
     claims.check_times(expected.now, expected.skew_seconds)?;
     claims.check_audience(audience)?;
-    believe(&presented, &claims, issuer, expected, find)
+    let session = claims.session(issuer, expected.issuers);
+    Ok(VerifiedToken { session, ..believe(&presented, &claims, issuer, expected, find)? })
 }
 
 /// Verifies an ID token as the end of a log-in (OpenID Connect Core section 3.1.3.7).
@@ -140,7 +149,8 @@ pub fn verify_id_token(
     claims.check_audience(party.client_id)?;
     claims.check_party(party.client_id)?;
     claims.check_nonce(party.nonce)?;
-    believe(&presented, &claims, issuer, expected, find)
+    let session = claims.log_in(issuer, expected.issuers);
+    Ok(VerifiedToken { session, ..believe(&presented, &claims, issuer, expected, find)? })
 }
 
 /// Verifies a log-out token, and gives the log-in that is over (OpenID Connect Back-Channel Logout 1.0
@@ -162,8 +172,8 @@ pub fn verify_logout_token(
     let claims = presented.claims()?;
     let issuer = claims.issuer(std::slice::from_ref(issuer))?;
     check_algorithm(&presented, issuer)?;
-    claims.check_issued()?;
     claims.check_times(expected.now, expected.skew_seconds)?;
+    claims.check_recent(expected.now, MOST_LOGOUT_AGE.saturating_add(expected.skew_seconds))?;
     claims.check_audience(client_id)?;
     claims.check_logout()?;
     let ended = claims.ended(issuer, expected.issuers)?;
@@ -180,7 +190,7 @@ fn check_algorithm(presented: &Presented<'_>, issuer: &Issuer) -> Result<(), Tok
     Err(TokenFault::AlgorithmRefused(algorithm.as_str().to_owned()))
 }
 
-/// The signature, after everything else.
+/// Who it is, and the signature after everything else; which log-in it is of is left to the caller.
 fn believe(
     presented: &Presented<'_>,
     claims: &Claims,
@@ -196,7 +206,7 @@ fn believe(
         issuer: issuer.name.clone(),
         key: presented.key_id().map(str::to_owned),
         subject,
-        session: claims.session(issuer, expected.issuers),
+        session: None,
         groups,
     })
 }

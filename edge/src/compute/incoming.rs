@@ -45,6 +45,7 @@ pub(super) fn read(request: &RequestHandle) -> Received {
     let accept = values("accept");
     let content_length = values("content-length");
     let fetch_mode = values("sec-fetch-mode");
+    let fetch_dest = values("sec-fetch-dest");
     let fetch_site = values("sec-fetch-site");
     let url = abi::url(request).unwrap_or_else(|fault| {
         too_large.get_or_insert(fault);
@@ -65,6 +66,7 @@ pub(super) fn read(request: &RequestHandle) -> Received {
         accept,
         content_length,
         fetch_mode,
+        fetch_dest,
         fetch_site,
         too_large,
     }

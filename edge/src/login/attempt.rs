@@ -1,11 +1,14 @@
 //! A log-in that was begun: what the browser keeps until the issuer sends it back.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use countersign_contract::name::KeyId;
 use countersign_contract::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use crate::credential;
-use crate::platform::Received;
+use crate::platform::{CacheEntry, Platform, Received};
 use crate::sealed::{Kind, SessionKeys};
 use crate::settings::IssuerName;
 
@@ -98,6 +101,22 @@ impl Attempt {
         let (key, attempt): (_, Self) = keys.open(Kind::Attempt, cookie).ok()?;
         let secrets = attempt.secrets(keys, key)?;
         (attempt.host == host && attempt.exp > now && secrets.state == state).then_some((attempt, secrets))
+    }
+
+    /// Whether it is finished for the first time, as far as this location knows: each is good for one request
+    /// to the token endpoint, however often somebody sends it back.
+    pub(super) fn is_first(&self, platform: &impl Platform) -> bool {
+        let made = Cell::new(false);
+        let entry = CacheEntry {
+            key: format!("countersign-login-1 {}", self.id),
+            max_age: Duration::from_secs(LIFETIME_SECONDS),
+            stale: Duration::ZERO,
+        };
+        let kept = platform.cached(&entry, &|| {
+            made.set(true);
+            Ok(b"finished".to_vec())
+        });
+        kept.is_err() || made.get()
     }
 
     pub(super) fn set_cookie(&self, keys: &SessionKeys, state: &str) -> String {

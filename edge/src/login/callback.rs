@@ -104,6 +104,9 @@ fn end<P: Platform>(
             return Err(Refusal::LoginRefused(error.map_or("no code".to_owned(), |error| shorten(&error))));
         }
     };
+    if !attempt.is_first(desk.platform) {
+        return Err(Refusal::LoginUnknown);
+    }
     let token = redeem(desk, &metadata, &code, secrets)?;
     // A renewal makes nobody somebody: who has signed out in between, or become another, signs in again.
     if attempt.prompt == Prompt::Silent
@@ -188,6 +191,7 @@ fn redeem<P: Platform>(
         .map_err(|_| Refusal::LoginUnavailable(FetchFault::Unusable("no `id_token` in it".to_owned())))?;
     let expected = Expected {
         issuers: &desk.settings.issuers,
+        host: desk.host,
         now: desk.now,
         skew_seconds: desk.settings.clock_skew_seconds,
     };

@@ -26,6 +26,7 @@ pub fn read<P: Platform>(desk: &Desk<'_, P>) -> Result<SessionId, Refusal> {
     };
     let expected = Expected {
         issuers: &desk.settings.issuers,
+        host: desk.host,
         now: desk.now,
         skew_seconds: desk.settings.clock_skew_seconds,
     };

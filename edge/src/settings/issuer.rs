@@ -26,6 +26,9 @@ pub struct Issuer {
     /// Which of its tokens are taken as bearer tokens.
     #[serde(default)]
     pub bearer_tokens: BearerTokens,
+    /// The hosts that its bearer tokens count on, lower case; left out, every host.
+    #[serde(default)]
+    pub hosts: Option<BTreeSet<String>>,
     /// The backend that its discovery document, keys and endpoints are had from.
     pub backend: BackendName,
     /// The backend of its keys, where that is another one.

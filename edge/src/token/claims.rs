@@ -65,6 +65,12 @@ impl Claims {
         self.date("iat")?.map(drop).ok_or(TokenFault::IssuedMissing)
     }
 
+    /// That it was issued a moment ago: what a log-out token says is acted on again each time it comes.
+    pub(super) fn check_recent(&self, now: UnixSeconds, most: u64) -> Result<(), TokenFault> {
+        let issued = self.date("iat")?.ok_or(TokenFault::IssuedMissing)?;
+        if issued.plus(most) < now { Err(TokenFault::TooOld(now.since(issued))) } else { Ok(()) }
+    }
+
     /// OpenID Connect Core section 3.1.3.7, steps 4 and 5: of several audiences one has to be the party
     /// that the token was made for.
     pub(super) fn check_party(&self, client: &str) -> Result<(), TokenFault> {
@@ -115,8 +121,17 @@ impl Claims {
     /// tokens of a log-in share, else `jti`, which is this token's alone. No issuer has to say either, so one
     /// that can't be used is none.
     pub(super) fn session(&self, issuer: &Issuer, issuers: &[Issuer]) -> Option<SessionId> {
-        let of = |name| issuer.qualify(issuers, self.0.get(name)?.as_str()?).ok();
-        ["sid", "jti"].into_iter().find_map(of)
+        self.log_in(issuer, issuers).or_else(|| self.name(issuer, issuers, "jti"))
+    }
+
+    /// The log-in that an ID token is of, where it says: a session lives longer than this token, and the next
+    /// one has another `jti`.
+    pub(super) fn log_in(&self, issuer: &Issuer, issuers: &[Issuer]) -> Option<SessionId> {
+        self.name(issuer, issuers, "sid")
+    }
+
+    fn name(&self, issuer: &Issuer, issuers: &[Issuer], claim: &str) -> Option<SessionId> {
+        issuer.qualify(issuers, self.0.get(claim)?.as_str()?).ok()
     }
 
     /// The log-in that a log-out token is about.

@@ -49,12 +49,20 @@ pub enum TokenFault {
     /// An issuer that isn't in the settings.
     #[error("the token's issuer is `{0}`, expected one of `issuers` in the settings")]
     WrongIssuer(String),
+    /// On a host that the issuer's tokens don't count on.
+    #[error(
+        "bearer tokens of this issuer don't count on host `{0}`: its `hosts` in the settings don't name it"
+    )]
+    WrongHost(String),
     /// No `exp`.
     #[error("the token has no `exp`")]
     ExpiryMissing,
     /// `exp` is past.
     #[error("the token expired {0} s ago")]
     Expired(u64),
+    /// Issued longer ago than its kind may be.
+    #[error("the token was issued {0} s ago, expected a moment ago")]
+    TooOld(u64),
     /// `nbf` is in the future.
     #[error("the token becomes valid in {0} s")]
     NotYetValid(u64),
@@ -157,8 +165,10 @@ impl TokenFault {
             Self::MalformedClaims(_) => "token-malformed-claims",
             Self::IssuerMissing => "token-issuer-missing",
             Self::WrongIssuer(_) => "token-wrong-issuer",
+            Self::WrongHost(_) => "token-wrong-host",
             Self::ExpiryMissing => "token-expiry-missing",
             Self::Expired(_) => "token-expired",
+            Self::TooOld(_) => "token-too-old",
             Self::NotYetValid(_) => "token-not-yet-valid",
             Self::IdToken(_) => "token-is-id-token",
             Self::NoBearerTokens(_) => "token-not-accepted",

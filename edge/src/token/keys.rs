@@ -14,6 +14,9 @@ use crate::settings::SigningAlgorithm;
 /// The longest key set that is read, in bytes.
 pub const LONGEST_KEY_SET: usize = 256 * 1024;
 
+/// The most keys of a set.
+const MOST_KEYS: usize = 256;
+
 /// RFC 7518 section 3.3 asks for 2048 bits; the library takes no more than 4096.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
@@ -31,6 +34,9 @@ pub enum KeySetFault {
     /// Not a JWKS.
     #[error("not a JWKS (RFC 7517): {0}")]
     NotAKeySet(String),
+    /// More than any issuer needs: all of them are read for each token.
+    #[error("it has {0} keys, expected at most {MOST_KEYS}")]
+    TooMany(usize),
     /// None of its keys can be used.
     #[error(
         "none of its {0} keys can be used: expected RSA of 2048 to 4096 bits, P-256 or Ed25519, for signatures"
@@ -96,6 +102,9 @@ impl KeySet {
             return Err(KeySetFault::NotAKeySet("expected an array `keys`".to_owned()));
         };
         let published = keys.len();
+        if published > MOST_KEYS {
+            return Err(KeySetFault::TooMany(published));
+        }
         let usable: Vec<VerifyingKey> = keys.into_iter().filter_map(VerifyingKey::from_json).collect();
         let once = |key: &&VerifyingKey| {
             key.id.is_none()

@@ -85,6 +85,7 @@ impl Ask {
             accept: values("accept"),
             content_length: values("content-length"),
             fetch_mode: values("sec-fetch-mode"),
+            fetch_dest: values("sec-fetch-dest"),
             fetch_site: values("sec-fetch-site"),
             too_large: None,
         }

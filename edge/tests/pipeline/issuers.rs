@@ -134,3 +134,14 @@ fn a_log_in_takes_no_id_token_of_the_other_issuer() {
     let seen = browser.open(&visit.back(&[("code", "c")]));
     crate::browser::fails(&seen, 403, "token-wrong-issuer");
 }
+
+#[test]
+fn tokens_of_an_issuer_count_on_its_own_hosts_alone() {
+    let world =
+        World::new().setting(|settings| settings["issuers"][0]["hosts"] = json!(["admin.example.test"]));
+    let ask = get("/api/x").bearer(&token(Algorithm::EdDSA).make());
+    world.ask(&ask).refused(401, "token-wrong-host");
+    let world =
+        World::new().setting(|settings| settings["issuers"][0]["hosts"] = json!([crate::world::HOST]));
+    world.ask(&ask).passed("forwarded");
+}

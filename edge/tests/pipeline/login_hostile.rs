@@ -107,6 +107,22 @@ fn an_attempt_that_is_changed_anywhere_is_none() {
     browser.sign_in(&visit).done(303, "signed-in");
 }
 
+/// Whoever has begun to sign in, which anybody can, must not have us ask the token endpoint ever again.
+#[test]
+fn an_attempt_makes_one_request_to_the_token_endpoint() {
+    let world = World::new();
+    let mut browser = Browser::new(&world);
+    let visit = browser.visit("/api/x");
+    let kept = browser.jar.clone();
+    world.will_answer(400, json!({ "error": "invalid_grant" }).to_string());
+    for n in 0..50 {
+        browser.jar.clone_from(&kept);
+        let seen = browser.open(&visit.back(&[("code", &format!("made-up-{n}"))]));
+        assert_eq!(seen.own().status, 400, "{}", seen.record);
+    }
+    assert_eq!(world.redeemed.take().len(), 1);
+}
+
 /// What makes us forget attempts is the client's to say: the answer repeats little of it, and not ever more.
 #[test]
 fn ever_so_many_attempts_are_forgotten_a_few_at_a_time() {

@@ -15,10 +15,12 @@ fn nothing_that_somebody_sent_is_said_again_or_written_down() {
     let visit = browser.visit(&format!("/api/x?token={marker}"));
     let attempt = browser.jar[&visit.attempt_cookie()].clone();
     let mut seen = vec![];
+    // Each is good for one code.
+    let failing = browser.visit("/api/failing");
     for query in [
         format!("code={marker}&state={marker}&iss={ISSUER}"),
         format!("error={marker}&state={}&iss={marker}", visit.state()),
-        format!("code={marker}&state={}&iss={ISSUER}", visit.state()),
+        format!("code={marker}&state={}&iss={ISSUER}", failing.state()),
     ] {
         let page = browser.open(&format!("/.countersign/callback?{query}"));
         let answer = page.own();

@@ -25,6 +25,7 @@ pub(crate) fn come_to(document: &Document, vector: &Vector, shown_as: ShownAs) -
     let issuers = issuers(document);
     let expected = token::Expected {
         issuers: &issuers,
+        host: "www.example.test",
         now: UnixSeconds(document.now),
         skew_seconds: document.skew_seconds,
     };
@@ -101,5 +102,6 @@ const fn code(fault: &KeySetFault) -> &'static str {
     match fault {
         KeySetFault::NotAKeySet(_) => "not-a-key-set",
         KeySetFault::NoUsableKey(_) => "no-usable-key",
+        KeySetFault::TooMany(_) => "too-many-keys",
     }
 }
