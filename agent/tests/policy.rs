@@ -40,6 +40,27 @@ fn what_is_left_out_is_the_safe_one() {
 }
 
 #[test]
+fn bots_are_any_unless_the_route_says_otherwise() {
+    use countersign_contract::route::Bots;
+    let with =
+        |line: &str| Policy::parse(&GOOD.replace("pool = \"web\"", &format!("pool = \"web\"\n{line}")));
+    let bots = |policy: &Policy| policy.routes().routes().iter().map(|route| route.bots).collect::<Vec<_>>();
+    let silent = with("").unwrap();
+    assert_eq!(bots(&silent), [Bots::Any, Bots::Any]);
+    assert_eq!(with("bots = \"any\"").unwrap().digest(), silent.digest());
+    for (word, last) in [("verified", Bots::Verified), ("none", Bots::None)] {
+        let said = with(&format!("bots = \"{word}\"")).unwrap();
+        assert_eq!(bots(&said), [Bots::Any, last]);
+        assert_ne!(said.digest(), silent.digest());
+    }
+    let odd = with("bots = \"some\"").unwrap_err().to_string();
+    assert!(
+        odd.contains("`bots` of route `static` is `some`: expected one of `any`, `verified`, `none`"),
+        "{odd}"
+    );
+}
+
+#[test]
 fn every_fault_is_reported_at_once_with_its_place() {
     let text = r#"version = 2
 colour = "blue"

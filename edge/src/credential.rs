@@ -1,5 +1,6 @@
 //! What a client shows to say who it is: found, and taken out before the request goes on.
 
+use countersign_contract::name::BotName;
 use thiserror::Error;
 
 use crate::platform::Received;
@@ -19,6 +20,9 @@ pub enum CredentialFault {
     /// More than one `Authorization`.
     #[error("the request has {0} `Authorization` headers, expected at most one")]
     AuthorizationRepeated(usize),
+    /// A bot's verified signature, and a token or a session beside it: nothing tells which is meant.
+    #[error("the request is signed by bot `{0}` and brings a token or a session, expected one of them")]
+    BesideBot(BotName),
     /// The token is not good.
     #[error(transparent)]
     Token(#[from] TokenFault),
@@ -34,6 +38,7 @@ impl CredentialFault {
         match self {
             Self::CookieRepeated(..) => "session-repeated",
             Self::AuthorizationRepeated(_) => "authorization-repeated",
+            Self::BesideBot(_) => "bot-and-credential",
             Self::Token(fault) => fault.code(),
             Self::Session(fault) => fault.code(),
         }

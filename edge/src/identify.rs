@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use countersign_contract::client_key::ClientKey;
-use countersign_contract::name::{GroupName, KeyId, SessionId, Subject};
+use countersign_contract::name::{BotName, GroupName, KeyId, SessionId, Subject};
 use countersign_contract::route::{Identity as Asked, Route};
 use countersign_contract::time::UnixSeconds;
 
+use crate::bots::Claim;
+use crate::bots::verify::VerifiedBot;
 use crate::credential::{self, CredentialFault, Shown};
 use crate::platform::{Platform, Received};
 use crate::provider;
@@ -16,14 +18,14 @@ use crate::session::{Session, SessionFault};
 use crate::settings::{Issuer, Settings};
 use crate::token::{self, Expected, VerifiedToken, Wanted};
 
-/// Somebody, as a verified token or a session of ours says.
+/// Somebody, as a verified token, a session of ours or a bot's verified signature says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Who.
     pub subject: Subject,
     /// The log-in, where it is known.
     pub session: Option<SessionId>,
-    /// Their groups, those that the policy names and the issuer may speak of.
+    /// Their groups, those that the policy names and the issuer may speak of, or the settings give to the bot.
     pub groups: Vec<GroupName>,
     /// What it was told by.
     pub by: Proof,
@@ -40,6 +42,13 @@ pub enum Proof {
         key: KeyId,
         /// Whether it is time to ask the issuer again.
         renewal: Renewal,
+    },
+    /// A bot's signature.
+    Bot {
+        /// Which bot.
+        name: BotName,
+        /// The thumbprint of its key.
+        key: String,
     },
 }
 
@@ -63,25 +72,39 @@ pub enum Identified {
     Unproven(CredentialFault),
 }
 
-/// Finds out who is asking, by bearer token or session cookie.
+/// Finds out who is asking, by a bot's signature, bearer token or session cookie. A claim to be a bot that isn't
+/// verified counts for nothing here.
 #[must_use]
 pub fn identify(
     platform: &impl Platform,
     received: &Received,
     settings: &Settings,
     host: &str,
+    claim: &Claim<'_>,
     named: &BTreeSet<GroupName>,
     now: UnixSeconds,
 ) -> Identified {
-    let found = match credential::shown(received) {
-        Ok(Shown::Nothing) => return Identified::Nobody,
-        Ok(Shown::Bearer(token)) => by_token(platform, token, settings, host, named, now),
-        Ok(Shown::Session(cookie)) => {
+    let found = match (credential::shown(received), claim) {
+        (Ok(Shown::Nothing), Claim::Verified(bot)) => Ok(by_signature(bot, named)),
+        (Ok(_), Claim::Verified(bot)) => Err(CredentialFault::BesideBot(bot.bot().name.clone())),
+        (Ok(Shown::Nothing), Claim::Absent | Claim::Unverified(_)) => return Identified::Nobody,
+        (Ok(Shown::Bearer(token)), _) => by_token(platform, token, settings, host, named, now),
+        (Ok(Shown::Session(cookie)), _) => {
             by_session(platform, cookie, settings, host, named, now).map_err(CredentialFault::from)
         }
-        Err(fault) => Err(fault),
+        (Err(fault), _) => Err(fault),
     };
     found.map_or_else(Identified::Unproven, Identified::Somebody)
+}
+
+fn by_signature(bot: &VerifiedBot<'_>, named: &BTreeSet<GroupName>) -> Identity {
+    let (key, bot) = (bot.key().to_owned(), bot.bot());
+    Identity {
+        subject: bot.name.subject(),
+        session: None,
+        groups: bot.groups.intersection(named).cloned().collect(),
+        by: Proof::Bot { name: bot.name.clone(), key },
+    }
 }
 
 fn by_token(

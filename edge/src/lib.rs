@@ -6,6 +6,7 @@
 //! what it needs from Fastly Compute is behind the trait of [`platform`].
 
 pub mod answer;
+pub mod bots;
 pub mod credential;
 pub mod forward;
 pub mod identify;

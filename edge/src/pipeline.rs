@@ -8,6 +8,7 @@ use countersign_contract::route::{Class, Mode, Route};
 use countersign_contract::time::UnixSeconds;
 
 use crate::answer::{self, Answer, OriginChanges, OwnAnswer};
+use crate::bots;
 use crate::forward::Handling;
 use crate::identify::{self, Identified};
 use crate::list::{List, Standing};
@@ -135,9 +136,15 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
 
     // Identify: nothing personal on a public route, unless the list asks for it.
     let must_sign_in = list.standing().wants_identity();
-    let identified = if route.class == Class::Private || must_sign_in {
+    let is_asked_for = route.class == Class::Private || must_sign_in;
+    let claim = if is_asked_for || !route.bots.is_any() {
+        bots::recognise(platform, received, &request, &settings, now)
+    } else {
+        bots::Claim::Absent
+    };
+    let identified = if is_asked_for {
         let host = request.authority.as_str();
-        identify::identify(platform, received, &settings, host, &policy.groups, now)
+        identify::identify(platform, received, &settings, host, &claim, &policy.groups, now)
     } else {
         Identified::Nobody
     };
@@ -157,6 +164,7 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
             return sign_in_instead(desk.as_ref(), refusal, &request);
         }
     }
+    bots::judge(route, &claim, journal)?;
     // Nothing about a person decides on a public route.
     let judged = if route.class == Class::Private { &identified } else { &Identified::Nobody };
     if let Err(refusal) = judge(route, judged, journal) {

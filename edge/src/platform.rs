@@ -131,6 +131,12 @@ pub struct Received {
     pub fetch_dest: Vec<Vec<u8>>,
     /// Each `Sec-Fetch-Site`, whose page had the browser do it.
     pub fetch_site: Vec<Vec<u8>>,
+    /// Each `Signature` (RFC 9421).
+    pub signature: Vec<Vec<u8>>,
+    /// Each `Signature-Input` (RFC 9421).
+    pub signature_input: Vec<Vec<u8>>,
+    /// Each `Signature-Agent`, who a bot says that it is (Web Bot Auth).
+    pub signature_agent: Vec<Vec<u8>>,
     /// What could not be read since it is longer than the platform's limits.
     pub too_large: Option<String>,
 }

@@ -80,7 +80,8 @@ impl Metadata {
 
     /// Asks for it, or says how that went a moment ago.
     fn fetch(platform: &impl Platform, issuer: &Issuer) -> Result<Vec<u8>, FetchFault> {
-        remembered(platform, issuer, "discovery", || Self::fetch_now(platform, issuer))
+        let what = format!("discovery {}", issuer.issuer);
+        remembered(platform, &what, issuer.refetch_cooldown_seconds, || Self::fetch_now(platform, issuer))
     }
 
     fn fetch_now(platform: &impl Platform, issuer: &Issuer) -> Result<Vec<u8>, FetchFault> {
@@ -129,7 +130,8 @@ pub fn find_key(
         stale: Duration::from_secs(issuer.jwks_stale_seconds),
     };
     let fetch = || fetch_keys(platform, issuer);
-    let fetch_or_fault = || remembered(platform, issuer, "keys", fetch);
+    let what = format!("keys {}", issuer.issuer);
+    let fetch_or_fault = || remembered(platform, &what, issuer.refetch_cooldown_seconds, fetch);
     let unavailable =
         |fault: FetchFault| TokenFault::KeysUnavailable { issuer: issuer.name.to_string(), fault };
     let unusable = |fault: KeySetFault| unavailable(FetchFault::Unusable(fault.to_string()));
@@ -155,19 +157,19 @@ pub fn find_key(
     })
 }
 
-/// What `fetch` gives, asked at most once in the issuer's cool-down: one that is slow to fail must not hold
-/// up every request.
-fn remembered(
+/// What `fetch` gives, asked at most once in a cool-down, in seconds, for the same `what`: one that is slow to
+/// fail must not hold up every request.
+pub(crate) fn remembered(
     platform: &impl Platform,
-    issuer: &Issuer,
     what: &str,
+    cool_down: u64,
     fetch: impl Fn() -> Result<Vec<u8>, FetchFault>,
 ) -> Result<Vec<u8>, FetchFault> {
     const FETCHED: u8 = b'+';
     const FAILED: u8 = b'-';
     let attempt = CacheEntry {
-        key: format!("countersign-attempt-1 {what} {}", issuer.issuer),
-        max_age: Duration::from_secs(issuer.refetch_cooldown_seconds),
+        key: format!("countersign-attempt-1 {what}"),
+        max_age: Duration::from_secs(cool_down),
         stale: Duration::ZERO,
     };
     let own_fault = RefCell::new(None);
@@ -205,7 +207,8 @@ fn fetch_keys(platform: &impl Platform, issuer: &Issuer) -> Result<Vec<u8>, Fetc
     Ok(keys)
 }
 
-fn get(
+/// Fetches a document of at most `most` bytes.
+pub(crate) fn get(
     platform: &impl Platform,
     backend: &BackendName,
     url: &HttpUrl,

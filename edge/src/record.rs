@@ -218,10 +218,11 @@ impl Journal {
             Ok(passage) => (Verdict::Allow, passage.code(), None),
             Err(refusal) => (Verdict::Deny, refusal.code(), Some(refusal.to_string())),
         };
-        let (token_kid, session_kid) = match &self.proof {
-            Some(Proof::Bearer(key)) => (key.as_deref(), None),
-            Some(Proof::Session { key, .. }) => (None, Some(key.as_str())),
-            None => (None, None),
+        let (token_kid, session_kid, bot_kid) = match &self.proof {
+            Some(Proof::Bearer(key)) => (key.as_deref(), None, None),
+            Some(Proof::Session { key, .. }) => (None, Some(key.as_str()), None),
+            Some(Proof::Bot { key, .. }) => (None, None, Some(key.as_str())),
+            None => (None, None, None),
         };
         let receipt = self.receipt.as_ref().and_then(|receipt| receipt.as_ref().ok());
         let detail = match (&self.detail, why) {
@@ -263,6 +264,7 @@ impl Journal {
             kid: self.key.as_ref().map(|key| Cow::Owned(key.to_string())),
             token_kid: token_kid.map(|key| key.chars().take(64).collect()),
             session_kid: session_kid.map(Cow::Borrowed),
+            bot_kid: bot_kid.map(Cow::Borrowed),
             list_kid: self.list.key.as_ref().map(|key| Cow::Borrowed(key.as_str())),
             receipt_kid: receipt.map(|receipt| Cow::Borrowed(receipt.key.as_str())),
             service: service.map(Cow::Owned),

@@ -5,6 +5,7 @@ use countersign_contract::name::RouteName;
 use countersign_contract::route::NoRoute;
 use thiserror::Error;
 
+use crate::bots::BotFault;
 use crate::credential::CredentialFault;
 use crate::list::KeyKind;
 use crate::platform::{FetchFault, SendFault};
@@ -85,6 +86,12 @@ pub enum Refusal {
     /// What was shown is not good.
     #[error(transparent)]
     Credential(#[from] CredentialFault),
+    /// It claims to be a bot's and isn't verified, where the route wants that.
+    #[error("the request claims to be a bot's: {0}")]
+    Bot(BotFault),
+    /// It claims to be a bot's, where the route wants none.
+    #[error("the request claims to be a bot's, and the route refuses bots: {0}")]
+    BotRefused(String),
     /// One of our own paths that there isn't.
     #[error("there is no such path below `/.countersign/`")]
     OwnPathUnknown,
@@ -230,6 +237,8 @@ impl Refusal {
             Self::PolicyUnreadable(_) => "policy-unreadable",
             Self::IdentityRequired { .. } => "identity-required",
             Self::Credential(fault) => fault.code(),
+            Self::Bot(fault) => fault.code(),
+            Self::BotRefused(_) => "bot-refused",
             Self::OwnPathUnknown => "own-path-unknown",
             Self::OwnPathMethod { .. } => "own-path-method",
             Self::LoginUnconfigured => "login-unconfigured",
@@ -261,11 +270,14 @@ impl Refusal {
             | Self::LoginCode(_)
             | Self::LogoutMalformed(_)
             | Self::Credential(
-                CredentialFault::CookieRepeated(..) | CredentialFault::AuthorizationRepeated(_),
+                CredentialFault::CookieRepeated(..)
+                | CredentialFault::AuthorizationRepeated(_)
+                | CredentialFault::BesideBot(_),
             ) => Status::BadRequest,
             Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. }))
             | Self::LoginToken(TokenFault::KeysUnavailable { .. })
             | Self::LogoutToken(TokenFault::KeysUnavailable { .. })
+            | Self::Bot(BotFault::KeysUnavailable { .. })
             | Self::Credential(CredentialFault::Session(SessionFault::Keys(_))) => Status::ServiceUnavailable,
             // To sign in again would not help.
             Self::Credential(CredentialFault::Token(TokenFault::GroupsOverage(_)))
@@ -282,6 +294,8 @@ impl Refusal {
                 Status::Unauthorized
             }
             Self::ListedBlock { .. }
+            | Self::Bot(_)
+            | Self::BotRefused(_)
             | Self::NoRoute(NoRoute::UnknownPath | NoRoute::MethodNotListed)
             | Self::IdentityTooLarge(_) => Status::Forbidden,
             Self::MethodRefused(_) => Status::MethodNotAllowed,
@@ -312,6 +326,7 @@ impl Refusal {
             Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. }))
             | Self::LoginToken(TokenFault::KeysUnavailable { .. })
             | Self::LogoutToken(TokenFault::KeysUnavailable { .. })
+            | Self::Bot(BotFault::KeysUnavailable { .. })
             | Self::LoginUnavailable(_) => Some(RETRY_AFTER_KEYS),
             Self::SettingsUnreadable(_)
             | Self::KeyUnreadable(_)

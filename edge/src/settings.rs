@@ -1,9 +1,11 @@
 //! The edge's settings: the item `settings` of its config store.
 
+mod bot;
 mod issuer;
 mod login;
 mod text;
 
+pub use bot::Bot;
 pub use issuer::{BearerTokens, Issuer, NotTheirs, SigningAlgorithm};
 pub use login::{ClientAuthentication, Login};
 pub use text::{BackendName, HttpUrl, IssuerName, NotASetting, SubjectPrefix};
@@ -57,6 +59,9 @@ pub struct Settings {
     /// How people sign in, by host; without one only bearer tokens count.
     #[serde(default)]
     pub logins: Vec<Login>,
+    /// The bots that are known by their signature.
+    #[serde(default)]
+    pub bots: Vec<Bot>,
 }
 
 /// A data centre.
@@ -158,7 +163,9 @@ impl Settings {
         self.issuers.iter().try_for_each(Issuer::check)?;
         issuer::check_side_by_side(&self.issuers)?;
         self.logins.iter().try_for_each(|login| login.check(&self.issuers))?;
-        login::check_side_by_side(&self.logins)
+        login::check_side_by_side(&self.logins)?;
+        self.bots.iter().try_for_each(Bot::check)?;
+        bot::check_side_by_side(&self.bots)
     }
 
     /// How people sign in to a host.

@@ -8,7 +8,7 @@
 mod claims;
 mod fault;
 mod keys;
-mod presented;
+pub(crate) mod presented;
 
 pub use fault::TokenFault;
 pub use keys::{KeySet, KeySetFault, LONGEST_KEY_SET, NoKey, VerifyingKey, Wanted};

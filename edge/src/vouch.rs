@@ -9,7 +9,7 @@ use countersign_contract::policy::PolicyDigest;
 use countersign_contract::route::{Mode, Route};
 use countersign_contract::time::UnixSeconds;
 
-use crate::identify::Identity;
+use crate::identify::{Identity, Proof};
 use crate::record::Journal;
 use crate::refusal::Refusal;
 use crate::scrub::Canonical;
@@ -106,6 +106,7 @@ impl Vouching<'_> {
             sub: None,
             sid: None,
             groups: Vec::new(),
+            bot: None,
             known: false,
             ends: None,
             env: settings.environment.clone(),
@@ -120,6 +121,10 @@ impl Vouching<'_> {
                 sub: Some(who.subject.clone()),
                 sid: who.session.clone(),
                 groups: who.groups.clone(),
+                bot: match &who.by {
+                    Proof::Bot { name, .. } => Some(name.clone()),
+                    Proof::Bearer(_) | Proof::Session { .. } => None,
+                },
                 ..nobody
             },
             Whom::Ended(session) => Claims { ends: Some(session.clone()), ..nobody },

@@ -78,6 +78,7 @@ pub fn record_of<'a>(
         kid: verdict.assertion().map(|assertion| assertion.key().as_str().into()),
         token_kid: None,
         session_kid: None,
+        bot_kid: None,
         list_kid: None,
         receipt_kid: None,
         service: claims.map(|claims| claims.iss.as_str().into()),

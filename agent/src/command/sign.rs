@@ -97,6 +97,7 @@ impl Sign {
             sv: None,
             pol: None,
             sid: None,
+            bot: None,
             known: false,
             ends: None,
             rep: None,

@@ -6,7 +6,7 @@ use std::fmt;
 use countersign_contract::canonical::Allowance;
 use countersign_contract::name::{Permission, PoolName, RoleName, RouteName};
 use countersign_contract::route::{
-    Class, HostPattern, Identity, Mode, PathPattern, Replay, Route, RouteTable,
+    Bots, Class, HostPattern, Identity, Mode, PathPattern, Replay, Route, RouteTable,
 };
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -54,7 +54,7 @@ impl fmt::Display for PolicyFaults {
 
 const TOP_KEYS: [&str; 3] = ["version", "roles", "route"];
 const ROLE_KEYS: [&str; 2] = ["groups", "permissions"];
-const ROUTE_KEYS: [&str; 12] = [
+const ROUTE_KEYS: [&str; 13] = [
     "name",
     "hosts",
     "path",
@@ -66,6 +66,7 @@ const ROUTE_KEYS: [&str; 12] = [
     "deny_groups",
     "replay",
     "pool",
+    "bots",
     "allow",
 ];
 
@@ -199,6 +200,8 @@ fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> 
     let identity = read_word(reader, table, "identity", &what, &identities);
     let replays = [("once", Replay::Once), ("window", Replay::Window)];
     let replay = read_word(reader, table, "replay", &what, &replays);
+    let bots = [("any", Bots::Any), ("verified", Bots::Verified), ("none", Bots::None)];
+    let bots = read_word(reader, table, "bots", &what, &bots).unwrap_or_default();
     let allowances = [("encoded-slash", Allowance::EncodedSlash), ("semicolon", Allowance::Semicolon)];
     let allow = table.get("allow").map_or_else(Vec::new, |value| {
         let items = reader.array(value, &of("allow"));
@@ -222,6 +225,7 @@ fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> 
         deny_groups,
         replay,
         pool: pool?,
+        bots,
         allow,
     };
     Some(Placed { route, path: path_place, permission: permission_place })

@@ -141,6 +141,7 @@ impl Asked {
             sv: None,
             pol: None,
             sid: None,
+            bot: None,
             known: false,
             ends: None,
             rep: None,

@@ -134,6 +134,12 @@ name!(
     |t| !t.is_empty() && t.len() <= 255 && t.trim() == t && !t.chars().any(char::is_control)
 );
 name!(
+    /// What we call a bot that is known by its signature.
+    BotName, "name of a bot", "1 to 32 of `a-z0-9-`",
+    |t| !t.is_empty() && t.len() <= 32
+        && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+);
+name!(
     /// The id of a key (`kid` of RFC 7515).
     KeyId, "key id", "1 to 64 of `A-Za-z0-9-_.:/`", |t| is_identifier(t, 64)
 );
@@ -150,9 +156,29 @@ name!(
     ServiceName, "service name", "1 to 64 of `A-Za-z0-9-_.:/`", |t| is_identifier(t, 64)
 );
 
+/// What the subjects of bots begin with; nobody else's may.
+pub const BOT_SUBJECTS: &str = "bot:";
+
+impl BotName {
+    /// The subject that it is known as: `bot:NAME`.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject(format!("{BOT_SUBJECTS}{self}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{GroupName, PoolName, Subject};
+    use super::{BotName, GroupName, PoolName, Subject};
+
+    #[test]
+    fn a_bot_is_a_subject_that_reads_as_one() {
+        let bot: BotName = "good-bot-2".parse().unwrap();
+        assert_eq!(bot.subject().as_str().parse::<Subject>().unwrap(), bot.subject());
+        for odd in ["", "Bot", "a:b", "a b", &"b".repeat(33)] {
+            assert!(odd.parse::<BotName>().is_err(), "{odd}");
+        }
+    }
 
     #[test]
     fn names_that_could_split_a_header_are_refused() {

@@ -73,6 +73,9 @@ pub struct DecisionRecord<'a> {
     /// At the edge: the key of the session cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_kid: Option<Cow<'a, str>>,
+    /// At the edge: the key of a bot's signature, the thumbprint that its directory has it under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_kid: Option<Cow<'a, str>>,
     /// At the edge: the key that the list is made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_kid: Option<Cow<'a, str>>,

@@ -43,6 +43,9 @@ pub struct Route {
     pub replay: Option<Replay>,
     /// The pool that answers.
     pub pool: PoolName,
+    /// What becomes of requests that claim to be a bot's.
+    #[serde(default, skip_serializing_if = "Bots::is_any")]
+    pub bots: Bots,
     /// Odd spellings that it accepts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Allowance>,
@@ -120,4 +123,25 @@ pub enum Replay {
     Once,
     /// For the same request, as long as it lives.
     Window,
+}
+
+/// What becomes of a request that claims to be a bot's, by its signature (Web Bot Auth).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bots {
+    /// A verified one is somebody; a claim that isn't verified counts for nothing.
+    #[default]
+    Any,
+    /// A claim that isn't verified is refused.
+    Verified,
+    /// Every such claim is refused.
+    None,
+}
+
+impl Bots {
+    /// Whether it is what a policy means that says nothing: left out then, so that its digest stays.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
 }

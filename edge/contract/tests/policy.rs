@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_contract::canonical::Allowance;
 use countersign_contract::policy::{EdgePolicy, EdgePolicyFault, PolicyDigest};
-use countersign_contract::route::{Class, Identity, Mode, Replay, Route};
+use countersign_contract::route::{Bots, Class, Identity, Mode, Replay, Route};
 use proptest::prelude::*;
 
 fn route(number: usize) -> Route {
@@ -28,6 +28,7 @@ fn route(number: usize) -> Route {
         deny_groups: ["suspended".parse().unwrap()].into(),
         replay: Some(Replay::Once),
         pool: "api".parse().unwrap(),
+        bots: Bots::Any,
         allow: vec![Allowance::Semicolon, Allowance::EncodedSlash],
     }
 }
@@ -179,5 +180,20 @@ proptest! {
         let at = at.index(value.len());
         value.replace_range(at..=at, &letter);
         prop_assert!(changed == items || read(&changed).is_err());
+    }
+}
+
+/// The digest of a policy that says nothing of bots must stay what it was before there were any.
+#[test]
+fn what_a_route_says_nothing_of_does_not_stand_in_its_compiled_form() {
+    let silent = serde_json::to_value(route(1)).unwrap();
+    assert!(silent.get("bots").is_none(), "{silent}");
+    assert_eq!(serde_json::from_value::<Route>(silent.clone()).unwrap().bots, Bots::Any);
+    for (word, bots) in [("verified", Bots::Verified), ("none", Bots::None)] {
+        let mut said = silent.clone();
+        said["bots"] = word.into();
+        let read: Route = serde_json::from_value(said.clone()).unwrap();
+        assert_eq!(read.bots, bots);
+        assert_eq!(serde_json::to_value(read).unwrap(), said);
     }
 }

@@ -45,6 +45,7 @@ fn least() -> DecisionRecord<'static> {
         kid: None,
         token_kid: None,
         session_kid: None,
+        bot_kid: None,
         list_kid: None,
         receipt_kid: None,
         service: None,
@@ -90,6 +91,7 @@ fn most() -> DecisionRecord<'static> {
         kid: Some("edge-1".into()),
         token_kid: Some("idp-1".into()),
         session_kid: Some("s1".into()),
+        bot_kid: Some("b1".into()),
         list_kid: Some("k1".into()),
         receipt_kid: Some("r1".into()),
         service: Some("edge-www".into()),
@@ -131,7 +133,7 @@ fn records_come_back_as_they_were_and_are_one_line() {
     }
     let names: Vec<String> =
         serde_json::to_value(most()).unwrap().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names.len(), 38, "{names:?}");
+    assert_eq!(names.len(), 39, "{names:?}");
 }
 
 #[test]

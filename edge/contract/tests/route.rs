@@ -10,7 +10,7 @@
 
 use countersign_contract::canonical::{Allowance, Authority, Method, NotCanonical, Target};
 use countersign_contract::route::{
-    Class, HostPattern, Identity, Mode, NoRoute, PathPattern, Replay, Route, RouteTable,
+    Bots, Class, HostPattern, Identity, Mode, NoRoute, PathPattern, Replay, Route, RouteTable,
 };
 use proptest::prelude::*;
 
@@ -27,6 +27,7 @@ fn route(hosts: &[&str], path: &str, methods: &[&str]) -> Route {
         deny_groups: Default::default(),
         replay: None,
         pool: "api".parse().unwrap(),
+        bots: Bots::Any,
         allow: Vec::new(),
     }
 }

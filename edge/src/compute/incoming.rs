@@ -47,6 +47,9 @@ pub(super) fn read(request: &RequestHandle) -> Received {
     let fetch_mode = values("sec-fetch-mode");
     let fetch_dest = values("sec-fetch-dest");
     let fetch_site = values("sec-fetch-site");
+    let signature = values("signature");
+    let signature_input = values("signature-input");
+    let signature_agent = values("signature-agent");
     let url = abi::url(request).unwrap_or_else(|fault| {
         too_large.get_or_insert(fault);
         Vec::new()
@@ -68,6 +71,9 @@ pub(super) fn read(request: &RequestHandle) -> Received {
         fetch_mode,
         fetch_dest,
         fetch_site,
+        signature,
+        signature_input,
+        signature_agent,
         too_large,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use countersign_contract::name::{GroupName, NotAName};
+use countersign_contract::name::{BOT_SUBJECTS, GroupName, NotAName};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -100,6 +100,9 @@ pub enum NotTheirs {
     /// It begins as another issuer's names do.
     #[error("it begins with `{0}:`, as those of another issuer do")]
     Another(SubjectPrefix),
+    /// It begins as a bot's name does.
+    #[error("it begins with `{BOT_SUBJECTS}`, as the subjects of bots do")]
+    Bot,
 }
 
 const fn default_discovery_max_age() -> u64 {
@@ -147,6 +150,9 @@ impl Issuer {
     /// [`NotTheirs`] where there can be no such name, or where it would be another issuer's.
     pub fn qualify<T: FromStr<Err = NotAName>>(&self, issuers: &[Self], text: &str) -> Result<T, NotTheirs> {
         let Some(prefix) = &self.subject_prefix else {
+            if text.starts_with(BOT_SUBJECTS) {
+                return Err(NotTheirs::Bot);
+            }
             let is_of = |prefix: &SubjectPrefix| {
                 text.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with(':'))
             };
@@ -173,6 +179,13 @@ impl Issuer {
             return Err(format!(
                 "issuer `{name}`: `algorithms` is empty, expected `RS256`, `ES256` or `EdDSA`"
             ));
+        }
+        if self
+            .subject_prefix
+            .as_ref()
+            .is_some_and(|prefix| BOT_SUBJECTS.strip_suffix(':') == Some(prefix.as_str()))
+        {
+            return Err(format!("issuer `{name}`: `subject_prefix` is `bot`, which is what bots have"));
         }
         for (key, seconds) in [
             ("discovery_max_age_seconds", self.discovery_max_age_seconds),

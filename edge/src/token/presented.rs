@@ -151,7 +151,7 @@ impl Kind {
 
 /// Reads a text that is one object, refusing a name that stands there twice: parsers disagree on
 /// which one counts (RFC 7519 section 4, RFC 7517 section 5).
-pub(super) fn unique_members(json: &[u8]) -> serde_json::Result<serde_json::Map<String, serde_json::Value>> {
+pub(crate) fn unique_members(json: &[u8]) -> serde_json::Result<serde_json::Map<String, serde_json::Value>> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let members = UniqueMembers.deserialize(&mut reader)?;
     reader.end()?;

@@ -87,6 +87,9 @@ impl Ask {
             fetch_mode: values("sec-fetch-mode"),
             fetch_dest: values("sec-fetch-dest"),
             fetch_site: values("sec-fetch-site"),
+            signature: values("signature"),
+            signature_input: values("signature-input"),
+            signature_agent: values("signature-agent"),
             too_large: None,
         }
     }

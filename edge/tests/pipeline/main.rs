@@ -5,6 +5,8 @@
 
 mod answers;
 mod assertion_keys;
+mod bot;
+mod bots;
 mod browser;
 mod cookies;
 mod discovery;

@@ -16,6 +16,9 @@ fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
         Just("authorization".to_owned()),
         Just("countersign-assertion".to_owned()),
         Just("upgrade".to_owned()),
+        Just("signature".to_owned()),
+        Just("signature-input".to_owned()),
+        Just("signature-agent".to_owned()),
         Just("connection".to_owned()),
         Just("accept".to_owned()),
         Just("content-length".to_owned()),
@@ -31,6 +34,8 @@ fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
             .prop_map(String::into_bytes),
         "navigate|cors|cross-site|same-origin|text/html|\\*/\\*|0|7".prop_map(String::into_bytes),
         Just(b"www.example.test".to_vec()),
+        "[a-z]=\\((\"(@authority|@query|host|x)\";?(key=\"a\")? ?){0,3}\\);(created|expires|keyid|tag)=(\"web-bot-auth\"|[0-9]{1,3})"
+            .prop_map(String::into_bytes),
     ];
     (name, value)
 }

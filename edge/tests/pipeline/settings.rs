@@ -103,3 +103,44 @@ fn issuers_side_by_side_are_told_apart() {
     let said = with(confusable, json!({ "groups": [], "subject_prefix": "p" })).unwrap_err();
     assert!(said.contains("an ID token would pass for an access token"), "{said}");
 }
+
+#[test]
+fn bots_are_named_once_and_looked_up_within_bounds() {
+    let with = |changes: &[Value]| {
+        let mut settings = settings();
+        let bots = changes.iter().map(|change| {
+            let mut bot = crate::bot::settings();
+            bot.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            bot
+        });
+        settings["bots"] = bots.collect();
+        Settings::from_json(&settings.to_string()).map_err(|fault| fault.to_string())
+    };
+    let read = with(&[json!({}), json!({ "name": "b", "signature_agent": "https://b.test" })]).unwrap();
+    assert_eq!(read.bots.len(), 2);
+    for (change, told) in [
+        (json!({ "name": "Good Bot" }), "not a name of a bot"),
+        (json!({ "name": "b".repeat(33) }), "not a name of a bot"),
+        (json!({ "signature_agent": "bot.example.test" }), "not a URL"),
+        (json!({ "directory": "data:,x" }), "not a URL"),
+        (json!({ "directory": "http://bot.example.test/keys" }), "`directory` is not `https://`"),
+        (json!({ "groups": ["a,b"] }), "not a group name"),
+        (json!({ "max_age_seconds": 0 }), "expected 1 to 86400"),
+        (json!({ "max_age_seconds": 86_401 }), "expected 1 to 86400"),
+        (json!({ "refetch_cooldown_seconds": 0 }), "expected 1 to 86400"),
+        (json!({ "stale_seconds": 86_401 }), "at most 86400"),
+        (json!({ "keys": [] }), "unknown field `keys`"),
+    ] {
+        let said = with(std::slice::from_ref(&change)).unwrap_err();
+        assert!(said.contains(told), "{change}: {said}");
+    }
+    for twice in [json!({ "name": "b" }), json!({ "signature_agent": "https://b.test" })] {
+        let said = with(&[json!({}), twice]).unwrap_err();
+        assert!(said.contains("stands there twice"), "{said}");
+    }
+    // Nobody else's subjects begin as those of bots do.
+    let mut settings = settings();
+    settings["issuers"][0]["subject_prefix"] = json!("bot");
+    let said = Settings::from_json(&settings.to_string()).unwrap_err().to_string();
+    assert!(said.contains("`subject_prefix` is `bot`"), "{said}");
+}

@@ -19,8 +19,8 @@ use countersign_edge::session::{NewSession, Session};
 use serde_json::{Value, json};
 
 pub(crate) use crate::exchange::{Ask, Seen, Sent, get};
-use crate::issuer;
 use crate::listing::{LIST_KEY_TEXT, Listing};
+use crate::{bot, issuer};
 
 /// When the tests play, in seconds.
 pub(crate) const NOW: u64 = 1_795_000_000;
@@ -54,6 +54,10 @@ pub(crate) struct World {
     pub(crate) fetches: Cell<usize>,
     /// Documents of other issuers, by URL, had from a backend of that name.
     pub(crate) elsewhere: BTreeMap<(&'static str, String), Vec<u8>>,
+    /// The key directory of the bot.
+    pub(crate) bot_server: RefCell<Result<Fetched, FetchFault>>,
+    /// How often that was fetched.
+    pub(crate) bot_fetches: Cell<usize>,
     pub(crate) body: Vec<u8>,
     drawn: Cell<u8>,
     cache: RefCell<HashMap<String, (Vec<u8>, u64)>>,
@@ -106,6 +110,8 @@ impl World {
             redeemed: RefCell::default(),
             fetches: Cell::new(0),
             elsewhere: BTreeMap::new(),
+            bot_server: RefCell::new(Ok(Fetched { status: 200, body: bot::directory() })),
+            bot_fetches: Cell::new(0),
             body: vec![],
             drawn: Cell::new(0),
             cache: RefCell::default(),
@@ -252,15 +258,19 @@ impl Platform for World {
         if let (Some((_, body)), None) = (elsewhere, fetch.form) {
             return Ok(Fetched { status: 200, body: body.clone() });
         }
-        assert_eq!(fetch.backend.as_str(), "idp");
-        let path = fetch.url.as_str().strip_prefix(issuer::ISSUER).unwrap();
-        let fetched = match (path, fetch.form) {
-            ("/.well-known/openid-configuration", None) => self.metadata.borrow().clone()?,
-            ("/jwks", None) => {
+        let url = fetch.url.as_str();
+        let path = url.strip_prefix(issuer::ISSUER).unwrap_or(url);
+        let fetched = match (fetch.backend.as_str(), path, fetch.form) {
+            ("goodbot", bot::DIRECTORY, None) => {
+                self.bot_fetches.set(self.bot_fetches.get() + 1);
+                self.bot_server.borrow().clone()?
+            }
+            ("idp", "/.well-known/openid-configuration", None) => self.metadata.borrow().clone()?,
+            ("idp", "/jwks", None) => {
                 self.fetches.set(self.fetches.get() + 1);
                 self.key_server.borrow().clone()?
             }
-            ("/token", Some(form)) => {
+            ("idp", "/token", Some(form)) => {
                 self.redeemed.borrow_mut().push((form.authorization.clone(), form.body.clone()));
                 self.token_endpoint.borrow().clone()?
             }

@@ -88,6 +88,7 @@ impl Edge {
             sv: Some(17),
             pol: Some(policy.digest().clone()),
             sid: None,
+            bot: None,
             known: false,
             ends: None,
             rep: Some(4242),

@@ -85,6 +85,7 @@ pub(crate) fn claims() -> Claims {
         sv: Some(12),
         pol: Some("00112233445566778899aabbccddeeff".to_owned().try_into().unwrap()),
         sid: None,
+        bot: None,
         known: false,
         ends: None,
         rep: Some(3),
