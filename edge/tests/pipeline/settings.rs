@@ -16,6 +16,12 @@ fn what_is_left_out_has_a_default() {
 }
 
 #[test]
+fn the_example_can_be_read() {
+    let example = Settings::from_json(include_str!("../../settings.example.json")).unwrap();
+    assert!(!example.issuers.is_empty() && !example.logins.is_empty() && !example.bots.is_empty());
+}
+
+#[test]
 fn mistakes_are_told_with_what_was_expected() {
     let change = |path: &str, value: Value| {
         let mut settings = settings();
