@@ -1,6 +1,7 @@
 //! `made.json`: requests that another implementation signed, good ones and ones with a single defect.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -51,6 +52,12 @@ pub(crate) enum Expected {
 impl Document {
     pub(crate) fn read() -> Self {
         read("made.json")
+    }
+
+    /// The file, for tests that ask many times.
+    pub(crate) fn read_once() -> &'static Self {
+        static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
+        &DOCUMENT
     }
 
     pub(crate) fn bots(&self) -> Bots {

@@ -4,6 +4,7 @@
 
 mod cloudflare;
 mod directory;
+mod hostile;
 mod made;
 mod request;
 mod rfc9421;
