@@ -18,7 +18,7 @@ use countersign::reputation::table::Taught;
 use countersign::request::{QuestionFault, Request};
 use countersign::serve::{Verdicts, now};
 use countersign::snapshot::{CurrentSnapshot, Snapshot};
-use countersign::trust::{ReplayLog, Service, Services, ServicesFault};
+use countersign::trust::{LogOuts, ReplayLog, Service, Services, ServicesFault};
 use countersign::verdict::{Word, decide};
 use countersign_contract::assertion::{AssertionKeys, Claims, KeyFault, SharedSecrets};
 use countersign_contract::binding::RequestBinding;
@@ -244,6 +244,8 @@ fn snapshot(edge: &Edge) -> Result<Snapshot, VerdictError> {
         keys: vec![KEY_ID.parse()?],
         hosts: vec![HostPattern::Exact(HOST.to_owned())],
         groups: None,
+        subject_prefixes: None,
+        log_outs: LogOuts::Refused,
         environments: None,
     };
     Ok(Snapshot {
