@@ -5,7 +5,7 @@ use std::fmt;
 use countersign_contract::assertion::AssertionFault;
 use countersign_contract::canonical::{NotAMethod, NotAnAuthority, NotCanonical};
 use countersign_contract::list::Action;
-use countersign_contract::name::{GroupName, Permission, RouteName};
+use countersign_contract::name::{BotName, GroupName, Permission, RouteName};
 use countersign_contract::route::NoRoute;
 
 use crate::reputation::list::Of;
@@ -94,6 +94,13 @@ pub enum Refusal {
         /// The route that asks for somebody.
         route: RouteName,
     },
+    /// A bot, and the route is for none.
+    BotRefused {
+        /// The route.
+        route: RouteName,
+        /// The bot.
+        bot: BotName,
+    },
     /// A group that the route refuses.
     GroupDenied {
         /// The route.
@@ -133,6 +140,7 @@ impl Refusal {
             Self::Listed { action: Action::Block, of: Of::LogIn, .. } => "session-revoked",
             Self::Listed { action: Action::Block | Action::Observe, .. } => "listed",
             Self::IdentityRequired { .. } => "identity-required",
+            Self::BotRefused { .. } => "bot-refused",
             Self::GroupDenied { .. } => "group-denied",
             Self::PermissionMissing { .. } => "permission-missing",
         }
@@ -164,6 +172,7 @@ impl Refusal {
             | Self::EndsMisplaced
             | Self::Replayed
             | Self::Listed { action: Action::Block | Action::Observe, .. }
+            | Self::BotRefused { .. }
             | Self::GroupDenied { .. }
             | Self::PermissionMissing { .. } => Status::Forbidden,
         }
@@ -193,6 +202,9 @@ impl Refusal {
                 "`countersign bans explain CLIENT` says why, `bans remove CLIENT` lifts it"
             }
             Self::IdentityRequired { .. } => "sign in at the edge, or make the route's `identity` optional",
+            Self::BotRefused { .. } => {
+                "nothing: the edge should have refused it, see whether both have one policy"
+            }
             Self::GroupDenied { .. } => {
                 "take the group from the route's `deny_groups`, or the person from the group"
             }
@@ -250,6 +262,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the client is listed: {} for {seconds} s more", action.as_str())
             }
             Self::IdentityRequired { route } => write!(f, "route `{route}` asks for somebody signed in"),
+            Self::BotRefused { route, bot } => write!(f, "route `{route}` is for no bots, bot `{bot}` neither"),
             Self::GroupDenied { route, group } => write!(f, "route `{route}` refuses group `{group}`"),
             Self::PermissionMissing { route, permission } => {
                 write!(

@@ -2,7 +2,7 @@
 
 use countersign_contract::assertion::Claims;
 use countersign_contract::name::PoolName;
-use countersign_contract::route::{Identity, Route};
+use countersign_contract::route::{Bots, Identity, Route};
 
 use super::Policy;
 use crate::reason::Refusal;
@@ -65,9 +65,14 @@ impl Policy {
     /// Evaluates a route for whom an assertion speaks of, all of which counts.
     ///
     /// # Errors
-    /// The [`Refusal`] that names the route, and the group or permission that decided.
+    /// The [`Refusal`] that names the route, and the bot, group or permission that decided.
     pub fn evaluate(&self, route: &Route, vouched: &Vouched) -> Result<Permit, Refusal> {
         let claims = vouched.claims();
+        if route.bots == Bots::None
+            && let Some(bot) = &claims.bot
+        {
+            return Err(Refusal::BotRefused { route: route.name.clone(), bot: bot.clone() });
+        }
         if claims.sub.is_none() && (route.identity == Identity::Required || route.permission.is_some()) {
             return Err(Refusal::IdentityRequired { route: route.name.clone() });
         }

@@ -96,6 +96,9 @@ fn write(
         if !claims.groups.is_empty() {
             set_text(actions, "groups", &joined(&claims.groups))?;
         }
+        if let Some(bot) = &claims.bot {
+            set_text(actions, "bot", bot.as_str())?;
+        }
         // An address as text would silently not be tracked in a stick table of addresses.
         let client_ip = match claims.ip.to_canonical() {
             IpAddr::V4(v4) => Value::Ipv4(v4),

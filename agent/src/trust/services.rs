@@ -1,10 +1,13 @@
 //! What each edge service may say: a good signature proves who says something, not that they may.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use countersign_contract::assertion::{AssertionKeys, Claims, VerifiedAssertion};
 use countersign_contract::canonical::Authority;
-use countersign_contract::name::{Environment, GroupName, KeyId, ServiceName, SessionId, Subject};
+use countersign_contract::name::{
+    BOT_SUBJECTS, BotName, Environment, GroupName, KeyId, ServiceName, SessionId, Subject,
+};
 use countersign_contract::route::HostPattern;
 use serde::Deserialize;
 use thiserror::Error;
@@ -142,6 +145,20 @@ pub enum ServiceFault {
         service: ServiceName,
         /// The subject or the log-in.
         whom: String,
+    },
+    /// A bot by one name, and a subject that isn't this bot's; or a bot's subject, and no bot.
+    #[error(
+        "edge service `{service}` says bot {} and subject {}, which don't belong together",
+        quoted(bot.as_ref()),
+        quoted(subject.as_ref())
+    )]
+    Bot {
+        /// The service.
+        service: ServiceName,
+        /// The bot.
+        bot: Option<BotName>,
+        /// The subject.
+        subject: Option<Subject>,
     },
     /// That a log-in is over.
     #[error("edge service `{service}` says that a log-in is over, and its `log_outs` are not `accepted`")]
@@ -294,6 +311,11 @@ impl Services {
         if claims.ends.is_some() && limits.log_outs == LogOuts::Refused {
             return Err(ServiceFault::LogOut { service: service.clone() });
         }
+        let named = claims.sub.as_ref().and_then(|subject| subject.as_str().strip_prefix(BOT_SUBJECTS));
+        if named != claims.bot.as_ref().map(BotName::as_str) {
+            let (bot, subject) = (claims.bot.clone(), claims.sub.clone());
+            return Err(ServiceFault::Bot { service: service.clone(), bot, subject });
+        }
         let log_ins = claims.sid.iter().chain(&claims.ends).map(SessionId::as_str);
         let mut whom = claims.sub.iter().map(Subject::as_str).chain(log_ins);
         if let Some(whom) = whom.find(|whom| !limits.subjects.includes(whom)) {
@@ -328,6 +350,10 @@ fn is_for(pattern: &HostPattern, host: &str) -> bool {
     }
 }
 
+fn quoted(name: Option<&impl fmt::Display>) -> String {
+    name.map_or_else(|| "none".to_owned(), |name| format!("`{name}`"))
+}
+
 impl ServiceFault {
     /// The word for it in verdicts, records and metrics.
     #[must_use]
@@ -338,6 +364,7 @@ impl ServiceFault {
             Self::Environment { .. } => "environment-not-vouched",
             Self::Host { .. } => "host-not-vouched",
             Self::Subject { .. } => "subject-not-vouched",
+            Self::Bot { .. } => "bot-mismatch",
             Self::LogOut { .. } => "log-out-not-vouched",
             Self::Group { .. } => "group-not-vouched",
         }
@@ -360,6 +387,7 @@ impl ServiceFault {
             Self::Subject { .. } => {
                 "add the prefix to the service's `subject_prefixes`, if it may speak of them"
             }
+            Self::Bot { .. } => "nothing: no edge of ours says so",
             Self::LogOut { .. } => "set the service's `log_outs` to `accepted`, if people sign in there",
             Self::Group { .. } => "add the group to the service's `groups`, if it may say it",
         }

@@ -44,6 +44,25 @@ path = "/admin/**"
 permission = "admin.use"
 pool = "admin"
 [[route]]
+name = "account"
+hosts = ["www.example.test"]
+path = "/account/**"
+bots = "none"
+pool = "web"
+[[route]]
+name = "forum"
+hosts = ["www.example.test"]
+path = "/forum/**"
+mode = "observe"
+bots = "none"
+pool = "web"
+[[route]]
+name = "feed"
+hosts = ["www.example.test"]
+path = "/feed/**"
+bots = "verified"
+pool = "web"
+[[route]]
 name = "static"
 hosts = ["www.example.test"]
 path = "/static/**"
