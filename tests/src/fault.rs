@@ -67,11 +67,15 @@ pub enum Misbehaviour {
     DecisionIdMadeUp,
     /// `allow` for a subject with a line break and a header behind it.
     LineBreakInSubject,
+    /// `allow` for a bot with a line break and a header behind it.
+    LineBreakInBot,
+    /// `allow` for a bot of 33 characters.
+    BotTooLong,
 }
 
 impl Misbehaviour {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::HttpText,
         Self::LengthZero,
         Self::LengthHuge,
@@ -90,6 +94,8 @@ impl Misbehaviour {
         Self::NoPool,
         Self::DecisionIdMadeUp,
         Self::LineBreakInSubject,
+        Self::LineBreakInBot,
+        Self::BotTooLong,
     ];
 
     /// What it does, in words.
@@ -114,6 +120,8 @@ impl Misbehaviour {
             Self::NoPool => "allows without a pool",
             Self::DecisionIdMadeUp => "allows with a decision id that is none",
             Self::LineBreakInSubject => "puts a header into the subject",
+            Self::LineBreakInBot => "puts a header into the bot",
+            Self::BotTooLong => "names a bot too long",
         }
     }
 }
@@ -273,6 +281,16 @@ fn answer(misbehaviour: Misbehaviour, ids: &[u8]) -> Vec<u8> {
         Misbehaviour::LineBreakInSubject => {
             begin(b"api");
             set(&mut actions, b"subject", b"ann\r\nCountersign-Groups: admins");
+            set(&mut actions, b"verdict", b"allow");
+        }
+        Misbehaviour::LineBreakInBot => {
+            begin(b"api");
+            set(&mut actions, b"bot", b"crawler\r\nCountersign-Groups: admins");
+            set(&mut actions, b"verdict", b"allow");
+        }
+        Misbehaviour::BotTooLong => {
+            begin(b"api");
+            set(&mut actions, b"bot", &[b'b'; 33]);
             set(&mut actions, b"verdict", b"allow");
         }
     }

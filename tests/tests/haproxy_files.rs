@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a file of the repository that is missing fails the test")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use countersign_contract::header::FORBIDDEN_FROM_CLIENTS;
@@ -50,6 +51,23 @@ fn the_fragments_are_the_blocks_of_the_whole_configuration() {
     for name in ["countersign-frontend.cfg", "countersign-backend.cfg"] {
         assert_eq!(whole.matches(&file(name)).count(), 1, "{name} is not a block of haproxy.cfg");
     }
+}
+
+#[test]
+fn every_variable_that_a_rule_reads_is_named_in_the_agents_file() {
+    let spoe = file("countersign.spoe.conf");
+    let named = ["register-var-names ", "option set-on-error ", "option set-process-time "];
+    let named: BTreeSet<_> = spoe
+        .lines()
+        .filter_map(|line| named.iter().find_map(|start| line.trim().strip_prefix(start)))
+        .flat_map(str::split_whitespace)
+        .collect();
+    let whole = file("haproxy.cfg");
+    let name = Regex::new("txn[.]cs[.]([a-z_]+)").unwrap();
+    let read: BTreeSet<_> =
+        name.captures_iter(&whole).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    assert!(read.contains("bot"), "the rules are found");
+    assert_eq!(read.difference(&named).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]

@@ -190,7 +190,9 @@ async fn misbehaving(world: &World, misbehaviour: Misbehaviour) -> Result<Row, T
         Misbehaviour::DenyWithStatus200 => VERDICT_STATUS_UNKNOWN,
         Misbehaviour::PoolOfTheAgents | Misbehaviour::NoPool => POOL_UNKNOWN,
         Misbehaviour::DecisionIdMadeUp => DECISION_MALFORMED,
-        Misbehaviour::LineBreakInSubject => IDENTITY_MALFORMED,
+        Misbehaviour::LineBreakInSubject | Misbehaviour::LineBreakInBot | Misbehaviour::BotTooLong => {
+            IDENTITY_MALFORMED
+        }
     };
     // An admin's good assertion: if anything could pass, this would.
     let ask = world.ask("GET", "/api/things");
