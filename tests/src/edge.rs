@@ -1,4 +1,4 @@
-//! The edge: its program in Viceroy, an identity provider, and the wire to HAProxy, tapped.
+//! The edge: its program in Viceroy, an identity provider, a bot, and the wire to HAProxy, tapped.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, Observed, decision_id};
+use crate::bot::Bot;
 use crate::client::PATIENCE;
 use crate::command_line;
 use crate::forge::Sender;
@@ -69,6 +70,7 @@ pub struct NextKeys {
 pub struct Edge {
     viceroy: Viceroy,
     idp: IdentityProvider,
+    bot: Bot,
     tap: Tap,
     stores: EdgeStores,
 }
@@ -87,6 +89,7 @@ impl Edge {
         reaper: &Arc<Reaper>,
     ) -> Result<Self, Trouble> {
         let idp = IdentityProvider::start().await?;
+        let bot = Bot::start(folder).await?;
         let tap = Tap::start(haproxy).await?;
         let mut config = command_line::compiled_policy(&pieces::policy("www.toml")?).await?;
         let mut provider = match trusted {
@@ -119,12 +122,13 @@ impl Edge {
             haproxy: tap.address(),
             elsewhere: ports::free()?,
             idp: provider.address,
+            bot: bot.address(),
             config,
             list: list.items,
             secrets,
         };
         let viceroy = Viceroy::start(&stores, folder, reaper).await?;
-        Ok(Self { viceroy, idp, tap, stores })
+        Ok(Self { viceroy, idp, bot, tap, stores })
     }
 
     /// Sends to it, and gathers what it wrote about it, and what the node behind it did.
@@ -161,6 +165,12 @@ impl Edge {
         &self.idp
     }
 
+    /// The bot that it knows.
+    #[must_use]
+    pub fn bot(&self) -> &Bot {
+        &self.bot
+    }
+
     /// The wire between edge and HAProxy.
     #[must_use]
     pub fn tap(&self) -> &Tap {
@@ -191,6 +201,7 @@ fn settings(provider: &Provider) -> Value {
         "clock_skew_seconds": 30,
         "issuers": provider.issuers,
         "logins": provider.logins,
+        "bots": Bot::settings(),
     })
 }
 

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod application;
 pub mod ask;
+pub mod bot;
 pub mod browser;
 pub mod circuit;
 pub mod client;

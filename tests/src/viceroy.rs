@@ -43,6 +43,8 @@ pub struct EdgeStores {
     pub elsewhere: SocketAddr,
     /// Where the identity provider listens.
     pub idp: SocketAddr,
+    /// Where the bot's directory listens.
+    pub bot: SocketAddr,
     /// Settings and policy.
     pub config: Items,
     /// The list.
@@ -195,6 +197,9 @@ url = "http://{elsewhere}"
 [local_server.backends.idp]
 url = "http://{idp}"
 
+[local_server.backends.bot]
+url = "http://{bot}"
+
 [local_server.config_stores.{CONFIG_STORE}]
 format = "json"
 file = "{config}"
@@ -210,6 +215,7 @@ file = "{secrets}"
         haproxy = stores.haproxy,
         elsewhere = stores.elsewhere,
         idp = stores.idp,
+        bot = stores.bot,
         config = path(CONFIG_STORE),
         list = path(LIST_STORE),
         secrets = path(SECRET_STORE),

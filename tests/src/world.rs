@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::agent::Agent;
 use crate::ask::{Ask, Markers, Observed};
+use crate::bot::Bot;
 use crate::edge::{Edge, EdgeList, Trusted};
 use crate::forge::{Forge, HEADER, Sender};
 use crate::haproxy::{Haproxy, Peering};
@@ -215,6 +216,14 @@ impl World {
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn idp(&self) -> Result<&IdentityProvider, Trouble> {
         Ok(self.edge()?.idp())
+    }
+
+    /// The bot that the edge knows.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] in a world without an edge.
+    pub fn bot(&self) -> Result<&Bot, Trouble> {
+        Ok(self.edge()?.bot())
     }
 
     /// The wire between edge and HAProxy.

@@ -1,5 +1,6 @@
 //! Every scene, in the order of the table that the demo prints.
 
+mod bots;
 mod circuit;
 mod crossing;
 mod hostile;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Scene> {
     [
         routes::scenes(),
         sessions::scenes(),
+        bots::scenes(),
         crossing::scenes(),
         hostile::scenes(),
         services::scenes(),
