@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
@@ -95,20 +95,34 @@ impl Request {
     /// # Errors
     /// [`Trouble::NoAnswer`] when the connection is refused or closed, or `limit` passes.
     pub async fn send(&self, to: SocketAddr, limit: Duration) -> Result<Answer, Trouble> {
-        let no_answer = |why: String| Trouble::NoAnswer { peer: to.to_string(), why };
-        let started = Instant::now();
-        let exchange = async {
-            let mut stream = connect(self.from, to).await?;
-            stream.write_all(&self.bytes()).await?;
-            let mut reader = AnswerReader::default();
-            let (status, headers, body) = reader.read(&mut stream, &self.method).await?;
-            Ok::<_, std::io::Error>(Answer { status, headers, body, took: started.elapsed() })
-        };
-        match timeout(limit, exchange).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(no_answer(error.to_string())),
-            Err(_) => Err(no_answer(format!("nothing within {limit:?}"))),
-        }
+        send_bytes(&self.bytes(), &self.method, self.from, to, limit).await
+    }
+}
+
+/// Sends bytes on a fresh connection and reads one whole answer; `method` decides whether it has a body.
+///
+/// # Errors
+/// As [`Request::send`].
+pub async fn send_bytes(
+    bytes: &[u8],
+    method: &str,
+    from: Ipv4Addr,
+    to: SocketAddr,
+    limit: Duration,
+) -> Result<Answer, Trouble> {
+    let no_answer = |why: String| Trouble::NoAnswer { peer: to.to_string(), why };
+    let started = Instant::now();
+    let exchange = async {
+        let mut stream = connect(from, to).await?;
+        stream.write_all(bytes).await?;
+        let mut reader = AnswerReader::default();
+        let (status, headers, body) = reader.read(&mut stream, method).await?;
+        Ok::<_, std::io::Error>(Answer { status, headers, body, took: started.elapsed() })
+    };
+    match timeout(limit, exchange).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(no_answer(error.to_string())),
+        Err(_) => Err(no_answer(format!("nothing within {limit:?}"))),
     }
 }
 
@@ -174,7 +188,7 @@ impl AnswerReader {
     /// closes before the last, `InvalidData` when it is not HTTP/1.1.
     pub async fn read(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncRead + Unpin),
         method: &str,
     ) -> std::io::Result<(u16, Vec<(String, String)>, Vec<u8>)> {
         let (status, headers) = loop {
@@ -202,7 +216,7 @@ impl AnswerReader {
         Ok((status, headers, body))
     }
 
-    async fn head(&mut self, stream: &mut TcpStream) -> std::io::Result<Head> {
+    async fn head(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Head> {
         loop {
             let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut parsed = httparse::Response::new(&mut slots);
@@ -231,7 +245,7 @@ impl AnswerReader {
         }
     }
 
-    async fn chunks(&mut self, stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    async fn chunks(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let (start, size) = loop {
@@ -257,7 +271,7 @@ impl AnswerReader {
         }
     }
 
-    async fn fill(&mut self, stream: &mut TcpStream, length: usize) -> std::io::Result<()> {
+    async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin), length: usize) -> std::io::Result<()> {
         while self.buffer.len() < length {
             if !self.more(stream).await? {
                 return Err(cut_short());
@@ -266,7 +280,7 @@ impl AnswerReader {
         Ok(())
     }
 
-    async fn more(&mut self, stream: &mut TcpStream) -> std::io::Result<bool> {
+    async fn more(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<bool> {
         if self.buffer.len() > MAX_ANSWER {
             return Err(invalid("a shorter answer"));
         }

@@ -445,5 +445,5 @@ async fn start_node(
     std::fs::create_dir(&folder).map_err(Trouble::io("make a folder for a node"))?;
     let member = Member { name, publisher: publisher::peers_socket(stage) };
     let plan = NodePlan { subject, peering: Peering::Member(member), agents: Agents::Real };
-    Node::start(plan, pools, keys, &folder, reaper).await
+    Node::start(plan, pools.addresses(), keys, &folder, reaper).await
 }

@@ -37,6 +37,7 @@ pub mod ports;
 pub mod process;
 pub mod publisher;
 pub mod question;
+pub mod readings;
 pub mod reaper;
 pub mod receipts;
 pub mod records;

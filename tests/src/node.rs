@@ -13,7 +13,7 @@ use crate::fault::{FaultyAgent, Misbehaviour};
 use crate::haproxy::{Addresses, Haproxy, Peering};
 use crate::journal::Place;
 use crate::pieces::{self, Subject};
-use crate::pools::Pools;
+use crate::pools::PoolAddresses;
 use crate::process::Journals;
 use crate::reaper::Reaper;
 use crate::receipts;
@@ -71,7 +71,7 @@ impl Node {
     /// Whatever part did not come up, with what it printed.
     pub async fn start(
         plan: NodePlan,
-        pools: &Pools,
+        pools: PoolAddresses,
         keys: &Path,
         folder: &Path,
         reaper: &Arc<Reaper>,
@@ -105,9 +105,9 @@ impl Node {
         }
         let addresses = Addresses {
             agents: agent_sockets.clone(),
-            api: pools.api.address(),
-            admin: pools.admin.address(),
-            web: pools.web.address(),
+            api: pools.api,
+            admin: pools.admin,
+            web: pools.web,
             peering: plan.peering,
         };
         let haproxy = Haproxy::start(plan.subject, &addresses, folder, reaper).await?;

@@ -30,6 +30,10 @@ pub const CACHE_VARIABLE: &str = "COUNTERSIGN_CACHE";
 pub const NODE_VARIABLE: &str = "COUNTERSIGN_NODE";
 /// Another Chromium.
 pub const CHROMIUM_VARIABLE: &str = "COUNTERSIGN_CHROMIUM";
+/// Another nginx.
+pub const NGINX_VARIABLE: &str = "COUNTERSIGN_NGINX";
+/// Another `php-cgi`.
+pub const PHP_VARIABLE: &str = "COUNTERSIGN_PHP_CGI";
 /// Folder with the packages of `tests/oidc`, as `npm ci` leaves it.
 pub const OIDC_VARIABLE: &str = "COUNTERSIGN_OIDC";
 
@@ -246,6 +250,39 @@ pub fn oidc_packages() -> Result<PathBuf, Trouble> {
 /// [`Trouble::Missing`] when the repository has no such folder.
 pub fn oidc_scripts() -> Result<PathBuf, Trouble> {
     existing("the folder of scripts", repository().join("tests/oidc"))
+}
+
+/// nginx: the one that the environment names, the system's, else the one in the cache.
+///
+/// # Errors
+/// [`Trouble::Missing`] when it is in none of them.
+pub fn nginx() -> Result<PathBuf, Trouble> {
+    let system = PathBuf::from("/usr/sbin/nginx");
+    let path = match env::var_os(NGINX_VARIABLE) {
+        Some(path) => path.into(),
+        None if system.exists() => system,
+        None => cache_folder().join("nginx/usr/sbin/nginx"),
+    };
+    existing("nginx", path)
+}
+
+/// PHP's FastCGI server.
+///
+/// # Errors
+/// [`Trouble::Missing`] when it has not been installed.
+pub fn php() -> Result<PathBuf, Trouble> {
+    existing(
+        "PHP's `php-cgi`",
+        env::var_os(PHP_VARIABLE).map_or_else(|| "/usr/bin/php-cgi".into(), PathBuf::from),
+    )
+}
+
+/// A folder of the tests' own files.
+///
+/// # Errors
+/// [`Trouble::Missing`] when the repository has no such folder.
+pub fn tests_folder(name: &str) -> Result<PathBuf, Trouble> {
+    existing("a folder of the tests", repository().join("tests").join(name))
 }
 
 /// Debian's Chromium.

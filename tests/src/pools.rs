@@ -1,5 +1,7 @@
 //! The three pools of the operator's own applications, one server each.
 
+use std::net::SocketAddr;
+
 use crate::application::Application;
 use crate::trouble::Trouble;
 
@@ -14,6 +16,17 @@ pub struct Pools {
     pub web: Application,
 }
 
+/// Where HAProxy finds the only server of each pool.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolAddresses {
+    /// Of pool `api`.
+    pub api: SocketAddr,
+    /// Of pool `admin`.
+    pub admin: SocketAddr,
+    /// Of pool `web`.
+    pub web: SocketAddr,
+}
+
 impl Pools {
     /// Starts all of them.
     ///
@@ -26,6 +39,12 @@ impl Pools {
             Application::start("web")
         )?;
         Ok(Self { api, admin, web })
+    }
+
+    /// Where they listen.
+    #[must_use]
+    pub fn addresses(&self) -> PoolAddresses {
+        PoolAddresses { api: self.api.address(), admin: self.admin.address(), web: self.web.address() }
     }
 
     /// Requests that all applications together have answered.

@@ -104,7 +104,7 @@ impl World {
         let forge = services::EDGE.forge(&keys)?;
         let pools = Pools::start().await?;
         let node = NodePlan { subject: plan.subject, peering: Peering::None, agents: plan.agents };
-        let node = Node::start(node, &pools, &keys, folder.path(), &reaper).await?;
+        let node = Node::start(node, pools.addresses(), &keys, folder.path(), &reaper).await?;
         let before = match plan.front {
             Front::Edge => {
                 let listing = Listing::new()?;
