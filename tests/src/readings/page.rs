@@ -20,14 +20,18 @@ pub const WRITE_VARIABLE: &str = "COUNTERSIGN_WRITE_DOCS";
 
 /// Stands where nobody has looked yet, or nothing was seen.
 const NOTHING: &str = "-";
+/// Stands where a version answers as the one before it does.
+const SAME: &str = "same";
+/// Of what a record says beside the reason, in characters: what is longer tells of a policy, not of a spelling.
+const LONGEST_DETAIL: usize = 48;
 /// Names of fields that a cell lists; of more it says how many.
 const LISTED_NAMES: usize = 4;
-/// Of a text, in characters.
-const LONGEST_READING: usize = 140;
+/// Of a reading, in characters.
+const LONGEST_READING: usize = 60;
 
 const HEAD: &str = "# Who reads what
 
-<!-- Written by the test itself, once for each HAProxy; not to be edited:
+<!-- Written by a test, once for each HAProxy; not to be edited:
 COUNTERSIGN_WRITE_DOCS=1 COUNTERSIGN_HAPROXY=2.6 cargo test -p countersign-tests --test who_reads_what
 COUNTERSIGN_WRITE_DOCS=1 COUNTERSIGN_HAPROXY=3.2 cargo test -p countersign-tests --test who_reads_what -->
 
@@ -39,13 +43,13 @@ Each of the three is given the bytes that HAProxy sent to the pool.
 Every line is sent twice, as bytes:
 
 - to the **edge**, by an engineer who is signed in and may not see `/admin`;
-- straight to **HAProxy**, with an assertion over exactly this request, signed with the edge's own key, that speaks of
-  an admin: the policy lets that one everywhere, so a refusal is for the spelling or for want of a route.
+- straight to **HAProxy**, with an assertion over exactly this request that speaks of an admin, signed with the edge's
+  own key: the policy lets that one everywhere, so a refusal is for the spelling or for want of a route.
 
 For no line, on neither way, did an application read
 
-- a path below `/admin`, as it stands, decoded once or twice, with dot segments resolved, parameters dropped, backslashes
-  taken for slashes or cut at `?` or `#`, unless the verdict was for the route `admin`;
+- a path below `/admin` (as it stands, decoded once or twice, with dot segments resolved, parameters dropped, backslashes
+  taken for slashes, or cut at `?` or `#`) unless the verdict was for the route `admin`;
 - a path or a host that isn't the one in the record of the decision;
 - a subject, groups, decision id or client address that isn't the verified one, or a field that
   [only a proxy may set](../edge/contract/src/header.rs);
@@ -53,15 +57,18 @@ For no line, on neither way, did an application read
 
 The test fails where this isn't so any more, and where this page says something else than what was seen.
 
-`→ api` is a passage under the route `api`, anything else a refusal, with its [reason](reasons.md); `by the parser` is one
-that was made before any rule of ours, `no answer` a closed connection. nginx's reading of a path is `$uri`, Node.js's
-`decodeURIComponent` of what stands before `?`, PHP's `rawurldecode` of `parse_url`.
-`= /admin` marks a path that is below `/admin` in one of the readings above, `≈ /admin` one that a file system might take
-for that, since it folds case, cuts at NUL, drops dots and spaces at the end of a name, or holds look-alikes for the same.
-What was refused was also sent to the three past edge and HAProxy: so they would read it. A number is the status of an
-application's own refusal.
+How to read it:
 
-What a client says in `Authorization` stays its own word: of `Basic` PHP makes `PHP_AUTH_USER`, which nobody has verified.
+- `→ api` is a passage under the route `api`. Anything else is a refusal with its [reason](reasons.md); `by the parser` is
+  one before any rule of ours, by Viceroy or HAProxy, with an answer or without; `same` is the column before it.
+- A path as nginx reads it is `$uri`, as Node.js does `decodeURIComponent` of what stands before `?`, as PHP does
+  `rawurldecode` of `parse_url`. `refused` is the application's own refusal.
+- Of fields that a line makes up nginx tells those that it is asked for; what it passes on shows in PHP.
+- What was refused was also sent to the three past edge and HAProxy: so they would read it.
+- `= /admin` is a path below `/admin` by one of the readings above, or by nginx's `location /admin`, which takes every path
+  that begins so. `≈ /admin` is one that a file system might take for that: it folds case, cuts at NUL, drops dots and
+  spaces at the end of a name, or holds look-alikes for the same.
+- What a client says in `Authorization` stays its own word: of `Basic` PHP makes `PHP_AUTH_USER`, which nobody has verified.
 ";
 
 /// What was seen of one line.
@@ -190,7 +197,7 @@ fn table<'a>(text: &mut String, kind: Kind, fate: Fate, rows: impl Iterator<Item
     head.extend(columns.into_iter().take(readers));
     let mut lines = rows.map(|(label, row)| {
         let mut cells = vec![label.clone(), row.edge.clone()];
-        cells.extend(VERSIONS.map(|version| row.haproxy.get(version).cloned().unwrap_or(NOTHING.into())));
+        cells.extend(haproxy_cells(&row.haproxy));
         cells.extend(row.readings.iter().take(readers).cloned());
         cells
     });
@@ -207,10 +214,27 @@ fn row_of(line: &str, fate: Fate) -> Option<(String, Row)> {
     let line = line.strip_prefix("| ")?.strip_suffix(" |")?;
     let mut cells = line.split(" | ").map(str::to_owned);
     let (label, edge) = (cells.next()?, cells.next()?);
-    let haproxy = VERSIONS.iter().map(|version| Some(((*version).to_owned(), cells.next()?)));
-    let haproxy = haproxy.collect::<Option<_>>()?;
+    let mut haproxy: BTreeMap<String, String> = BTreeMap::new();
+    let mut before = String::new();
+    for version in VERSIONS {
+        let cell = cells.next()?;
+        before = if cell == SAME { before } else { cell };
+        haproxy.insert(version.to_owned(), before.clone());
+    }
     let mut reading = || cells.next().unwrap_or(NOTHING.into());
     Some((label, Row { edge, haproxy, fate, readings: [reading(), reading(), reading()] }))
+}
+
+fn haproxy_cells(haproxy: &BTreeMap<String, String>) -> Vec<String> {
+    let mut before = "";
+    let mut cells = Vec::new();
+    for version in VERSIONS {
+        let answer = haproxy.get(version).map_or(NOTHING, String::as_str);
+        let same = answer == before && answer != NOTHING;
+        cells.push(if same { SAME } else { answer }.to_owned());
+        before = answer;
+    }
+    cells
 }
 
 fn edge_cell(outcome: &Outcome) -> String {
@@ -227,7 +251,7 @@ fn haproxy_cell(outcome: &Outcome) -> String {
         return match outcome.status {
             Some(200) => format!("→ {route}"),
             Some(status) => format!("→ {route}, {status}"),
-            None => format!("→ {route}, no answer"),
+            None => format!("→ {route}, not answered"),
         };
     }
     let refused = outcome.records.haproxy.as_ref();
@@ -242,7 +266,9 @@ fn refusal(outcome: &Outcome, record: &Record) -> String {
     let status = outcome.status.unwrap_or_default();
     let reason = record.text("reason").unwrap_or_default();
     match record.text("detail").as_deref().map(short) {
-        Some(detail) if !detail.is_empty() => format!("{status} {reason}: {}", cell(detail)),
+        Some(detail) if (1..=LONGEST_DETAIL).contains(&detail.len()) => {
+            format!("{status} {reason}: {}", cell(detail))
+        }
         _ => format!("{status} {reason}"),
     }
 }
@@ -253,8 +279,12 @@ fn short(detail: &str) -> &str {
     detail.split(" at offset").next().unwrap_or_default()
 }
 
+/// A parser that refuses may close before its answer is read: which of the two is seen is chance.
 fn unrecorded(outcome: &Outcome) -> String {
-    outcome.status.map_or("no answer".into(), |status| format!("{status} by the parser"))
+    match outcome.status {
+        Some(status) if status < 400 => status.to_string(),
+        _ => "by the parser".into(),
+    }
 }
 
 fn reading_cells(kind: Kind, seen: &Seen) -> [String; 3] {
@@ -266,7 +296,10 @@ fn reading_cells(kind: Kind, seen: &Seen) -> [String; 3] {
 
 fn reading_cell(kind: Kind, reading: &Reading) -> String {
     if !reading.told() {
-        return reading.status.map_or("no answer".into(), |status| status.to_string());
+        return match reading.status {
+            Some(status) if status < 400 => status.to_string(),
+            _ => "refused".into(),
+        };
     }
     match kind {
         Kind::Path => {
@@ -277,34 +310,35 @@ fn reading_cell(kind: Kind, reading: &Reading) -> String {
                 (false, true) => " ≈ /admin",
                 (false, false) => "",
             };
-            format!("{}{mark}", code(path))
+            format!("{}{mark}", code(&cut(path)))
         }
         Kind::Host => {
-            let mut hosts: Vec<_> = reading.hosts.iter().map(|(_, host)| code(host)).collect();
+            let mut hosts: Vec<_> = reading.hosts.iter().map(|(_, host)| code(&cut(host))).collect();
             hosts.dedup();
-            hosts.join(", ")
+            if hosts.is_empty() { "none".into() } else { hosts.join(", ") }
         }
         Kind::Header | Kind::Framing => match forged_names(reading) {
             names if names.is_empty() => "nothing".into(),
             names if names.len() > LISTED_NAMES => format!("{} fields", names.len()),
-            names => names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", "),
+            names => names.iter().map(|name| code(&cut(name))).collect::<Vec<_>>().join(", "),
         },
     }
+}
+
+fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST_READING {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(LONGEST_READING).collect();
+    format!("{beginning}… ({length} characters)")
 }
 
 /// As code in a cell, whatever it holds.
 fn code(text: &str) -> String {
     let visible: String = text.chars().flat_map(glyphs).collect();
-    let length = visible.chars().count();
-    // A label is cut where it is made, and ends in what it was cut from.
-    let short = if length <= LONGEST_READING || visible.contains('…') {
-        visible
-    } else {
-        let beginning: String = visible.chars().take(LONGEST_READING).collect();
-        format!("{beginning}… ({length} characters)")
-    };
-    let fence = if short.contains('`') { "`` " } else { "`" };
-    format!("{fence}{}{}", cell(&short), fence.chars().rev().collect::<String>())
+    let fence = if visible.contains('`') { "`` " } else { "`" };
+    format!("{fence}{}{}", cell(&visible), fence.chars().rev().collect::<String>())
 }
 
 /// A character that shows, or its number.

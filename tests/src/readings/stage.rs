@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::ask;
-use crate::client::{Answer, Request, send_bytes};
+use crate::client::{Request, send_bytes};
 use crate::edge::{Edge, EdgeList, Trusted};
 use crate::forge::{ADMIN, ENGINEER, Forge, HEADER, Sender, binding};
 use crate::haproxy::Peering;
@@ -175,11 +175,11 @@ impl Stage {
                 records.agent = records::find(journal, agent, &[id], records::PATIENCE).await;
             }
         }
-        Ok(Outcome { way, status: answer.as_ref().map(status), records, seen })
+        Ok(Outcome { way, status: answer.as_ref().map(|answer| answer.status), records, seen })
     }
 
-    /// Sends a line to the applications past everything: how they would read it. None where where it ends is
-    /// what is odd about it, or nobody took it for a request.
+    /// Sends a line to the applications past everything: how they would read it. Not a line whose end is what
+    /// is odd about it: there an application's answer says nothing about the next request.
     pub async fn past_everything(&self, line: &Line) -> Option<Seen> {
         let [api, ..] = &self.tees;
         if line.kind == Kind::Framing {
@@ -207,7 +207,7 @@ impl Stage {
         let target = String::from_utf8_lossy(&target);
         let raw = String::from_utf8_lossy(&host);
         let host = Authority::parse(&host).map_or(raw.as_ref().to_owned(), |host| host.as_str().to_owned());
-        let path = match target.split_once("://") {
+        let path = match target.split_once("://").filter(|_| !target.starts_with('/')) {
             Some((_, rest)) => rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or_default(),
             None => &target,
         };
@@ -215,8 +215,4 @@ impl Stage {
         let draft = self.forge.draft(&request, Way::Straight.sender())?;
         Ok(draft.claim("req", json!(binding(line.method(), &host, path))).signed(&self.forge))
     }
-}
-
-fn status(answer: &Answer) -> u16 {
-    answer.status
 }

@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring what the other commands need: wasm target, HAProxy, Viceroy, Fastly's command line, Node.js, Chromium
+    /// Bring what the other commands need: wasm target, HAProxy, Viceroy, Fastly's command line, Node.js, Chromium, nginx, PHP
     Setup(setup::Arguments),
     /// Build the agent and the edge program
     Build,

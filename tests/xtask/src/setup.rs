@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: finds what the other commands need, and brings what is missing.
 
+mod applications;
 mod browser;
 mod cargo_deny;
 mod fastly_cli;
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     for_the_stage()?;
     fastly_cli()?;
     for_log_in()?;
+    for_the_readings()?;
     arguments.haproxy.map_or(Ok(()), haproxy_of)
 }
 
@@ -52,6 +54,12 @@ pub(crate) fn for_log_in() -> Result<(), Fault> {
     node::bring()?;
     oidc::bring()?;
     browser::bring()
+}
+
+/// The applications that are asked how they read a request.
+pub(crate) fn for_the_readings() -> Result<(), Fault> {
+    node::bring()?;
+    applications::bring()
 }
 
 /// What the benches need that start HAProxy.

@@ -30,6 +30,7 @@ enum Scenes {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     setup::for_the_stage()?;
     setup::for_log_in()?;
+    setup::for_the_readings()?;
     let built = build::run()?;
     if let Some(version) = arguments.haproxy {
         setup::haproxy_of(version)?;
@@ -57,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
 fn scenes(built: &Built, version: Version, scenes: Scenes) -> Result<(), Fault> {
     let mut command = build::cargo();
     command
-        .args(["test", "-p", "countersign-tests", "--test", "scenes"])
+        .args(["test", "-p", "countersign-tests", "--test", "scenes", "--test", "who_reads_what"])
         .env("COUNTERSIGN_HAPROXY", version.name());
     if scenes == Scenes::FromHaproxy {
         command.env("COUNTERSIGN_SCENES", "haproxy");
