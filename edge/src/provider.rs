@@ -96,22 +96,9 @@ impl Metadata {
 
 /// Why the issuer doesn't answer at present, if it doesn't: nobody who can still go on is sent to one that
 /// doesn't. Asked at most once in half a minute.
-pub fn outage(platform: &impl Platform, issuer: &Issuer) -> Option<String> {
-    let entry = CacheEntry {
-        key: format!("countersign-answers-1 {}", issuer.issuer),
-        max_age: Duration::from_secs(ANSWERS_SECONDS),
-        stale: Duration::ZERO,
-    };
-    // No fault is no text.
-    let ask = || {
-        Ok(Metadata::fetch_now(platform, issuer)
-            .map_or_else(|fault| fault.to_string(), |_| String::new())
-            .into_bytes())
-    };
-    let fault = platform.cached(&entry, &ask);
-    let fault =
-        fault.map_or_else(|fault| fault.to_string(), |text| String::from_utf8_lossy(&text).into_owned());
-    (!fault.is_empty()).then_some(fault)
+pub fn outage(platform: &impl Platform, issuer: &Issuer) -> Option<FetchFault> {
+    let what = format!("answers {}", issuer.issuer);
+    remembered(platform, &what, ANSWERS_SECONDS, || Metadata::fetch_now(platform, issuer)).err()
 }
 
 /// The key that a token asks for, of its issuer's alone: from the cache, and where it isn't there

@@ -61,24 +61,16 @@ impl Vouching<'_> {
         route: &Route,
         journal: &mut Journal,
     ) -> Result<String, Refusal> {
-        if let Whom::Somebody(who) = whom {
-            let fitting = self.sign(whom, origin, journal);
-            let refusal = match (fitting, route.mode) {
-                (Err(refusal), Mode::Observe | Mode::Off) => refusal,
-                (signed, _) => {
-                    journal.identity(&who.subject, who.session.as_ref(), &who.groups);
-                    return signed;
-                }
-            };
-            match route.mode {
-                Mode::Observe => journal.would(refusal),
-                Mode::Enforce | Mode::Off => {
-                    journal.detail(format!("nobody is vouched for: {refusal}"));
-                }
+        let Whom::Somebody(who) = whom else { return self.sign(whom, origin, journal) };
+        match (self.sign(whom, origin, journal), route.mode) {
+            (Err(refusal), Mode::Observe) => journal.would(refusal),
+            (Err(refusal), Mode::Off) => journal.detail(format!("nobody is vouched for: {refusal}")),
+            (signed, _) => {
+                journal.identity(&who.subject, who.session.as_ref(), &who.groups);
+                return signed;
             }
-            return self.sign(&Whom::Nobody, origin, journal);
         }
-        self.sign(whom, origin, journal)
+        self.sign(&Whom::Nobody, origin, journal)
     }
 
     /// Signs it as it is.
