@@ -108,11 +108,10 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
     let own_path = OwnPath::of(&request)?;
     let policy = Policy::load(platform)?;
     journal.policy(&policy.digest);
-    let signer = keys.signer(settings.assertion_key.as_ref())?;
     let mut vouching = Vouching {
         settings: &settings,
         request: &request,
-        signer: &signer,
+        keys: &keys,
         policy: &policy.digest,
         list_generation: list.standing().generation,
         client,

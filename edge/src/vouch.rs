@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use countersign_contract::assertion::{AssertionSigner, Claims, VERSION};
+use countersign_contract::assertion::{Claims, VERSION};
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::name::SessionId;
 use countersign_contract::policy::PolicyDigest;
@@ -14,6 +14,7 @@ use crate::record::Journal;
 use crate::refusal::Refusal;
 use crate::scrub::Canonical;
 use crate::settings::{Origin, Settings};
+use crate::signing::SigningKeys;
 
 /// What all that is said of one request has in common.
 pub struct Vouching<'a> {
@@ -21,8 +22,8 @@ pub struct Vouching<'a> {
     pub settings: &'a Settings,
     /// The request.
     pub request: &'a Canonical<'a>,
-    /// The key that signs.
-    pub signer: &'a AssertionSigner,
+    /// The keys, one of which signs. It is made ready for each attempt, as a request that is refused needs none.
+    pub keys: &'a SigningKeys,
     /// The digest of the policy.
     pub policy: &'a PolicyDigest,
     /// The generation of the list that was looked at.
@@ -78,9 +79,10 @@ impl Vouching<'_> {
     /// # Errors
     /// [`Refusal`] where it doesn't fit into an assertion.
     pub fn sign(&self, whom: &Whom, origin: &Origin, journal: &mut Journal) -> Result<String, Refusal> {
+        let signer = self.keys.signer(self.settings.assertion_key.as_ref())?;
         let claims = self.claims(whom, origin, journal);
-        let assertion = self.signer.mint(&claims)?;
-        journal.key(self.signer.id());
+        let assertion = signer.mint(&claims)?;
+        journal.key(signer.id());
         Ok(assertion)
     }
 
