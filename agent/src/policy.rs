@@ -13,7 +13,8 @@ pub use parse::{PolicyFault, PolicyFaults};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_contract::name::{GroupName, Permission, RoleName};
+use countersign_contract::experiment::Experiment;
+use countersign_contract::name::{ExperimentName, GroupName, Permission, RoleName};
 use countersign_contract::policy::{EdgePolicy, PolicyDigest};
 use countersign_contract::route::RouteTable;
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub struct Policy {
     routes: RouteTable,
     permissions: BTreeMap<GroupName, BTreeSet<Permission>>,
     groups: BTreeSet<GroupName>,
+    experiments: BTreeMap<ExperimentName, Experiment>,
     digest: PolicyDigest,
 }
 
@@ -43,14 +45,21 @@ impl Policy {
         parse::parse(text)
     }
 
-    fn new(roles: &BTreeMap<RoleName, Role>, routes: RouteTable) -> Self {
+    fn new(
+        roles: &BTreeMap<RoleName, Role>,
+        experiments: BTreeMap<ExperimentName, Experiment>,
+        routes: RouteTable,
+    ) -> Self {
         #[derive(Serialize)]
         struct Compiled<'a> {
             version: u8,
             roles: &'a BTreeMap<RoleName, Role>,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            experiments: &'a BTreeMap<ExperimentName, Experiment>,
             routes: &'a [countersign_contract::route::Route],
         }
-        let compiled = Compiled { version: parse::VERSION, roles, routes: routes.routes() };
+        let compiled =
+            Compiled { version: parse::VERSION, roles, experiments: &experiments, routes: routes.routes() };
         // Maps with text for keys and plain data: there is nothing here that JSON can't write.
         let digest = PolicyDigest::of(&serde_json::to_vec(&compiled).unwrap_or_default());
         let mut permissions: BTreeMap<GroupName, BTreeSet<Permission>> = BTreeMap::new();
@@ -61,7 +70,7 @@ impl Policy {
         }
         let denied = routes.routes().iter().flat_map(|route| route.deny_groups.iter());
         let groups = permissions.keys().chain(denied).cloned().collect();
-        Self { routes, permissions, groups, digest }
+        Self { routes, permissions, groups, experiments, digest }
     }
 
     /// The routes.
@@ -82,6 +91,7 @@ impl Policy {
         EdgePolicy {
             digest: self.digest.clone(),
             groups: self.groups.clone(),
+            experiments: self.experiments.clone(),
             routes: self.routes.routes().to_vec(),
         }
     }

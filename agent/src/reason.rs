@@ -94,6 +94,11 @@ pub enum Refusal {
         /// The route that asks for somebody.
         route: RouteName,
     },
+    /// A WebSocket, and the route is for none.
+    UpgradeRefused {
+        /// The route.
+        route: RouteName,
+    },
     /// A bot, and the route is for none.
     BotRefused {
         /// The route.
@@ -140,6 +145,7 @@ impl Refusal {
             Self::Listed { action: Action::Block, of: Of::LogIn, .. } => "session-revoked",
             Self::Listed { action: Action::Block | Action::Observe, .. } => "listed",
             Self::IdentityRequired { .. } => "identity-required",
+            Self::UpgradeRefused { .. } => "upgrade-refused",
             Self::BotRefused { .. } => "bot-refused",
             Self::GroupDenied { .. } => "group-denied",
             Self::PermissionMissing { .. } => "permission-missing",
@@ -172,6 +178,7 @@ impl Refusal {
             | Self::EndsMisplaced
             | Self::Replayed
             | Self::Listed { action: Action::Block | Action::Observe, .. }
+            | Self::UpgradeRefused { .. }
             | Self::BotRefused { .. }
             | Self::GroupDenied { .. }
             | Self::PermissionMissing { .. } => Status::Forbidden,
@@ -202,6 +209,7 @@ impl Refusal {
                 "`countersign bans explain CLIENT` says why, `bans remove CLIENT` lifts it"
             }
             Self::IdentityRequired { .. } => "sign in at the edge, or make the route's `identity` optional",
+            Self::UpgradeRefused { .. } => "set the route's `upgrade` to `websocket`, at both tiers",
             Self::BotRefused { .. } => {
                 "nothing: the edge should have refused it, see whether both have one policy"
             }
@@ -262,6 +270,7 @@ impl fmt::Display for Refusal {
                 write!(f, "the client is listed: {} for {seconds} s more", action.as_str())
             }
             Self::IdentityRequired { route } => write!(f, "route `{route}` asks for somebody signed in"),
+            Self::UpgradeRefused { route } => write!(f, "route `{route}` is for no WebSocket"),
             Self::BotRefused { route, bot } => write!(f, "route `{route}` is for no bots, bot `{bot}` neither"),
             Self::GroupDenied { route, group } => write!(f, "route `{route}` refuses group `{group}`"),
             Self::PermissionMissing { route, permission } => {

@@ -1,6 +1,7 @@
 //! What HAProxy asks about: one request, as it received it.
 
 use countersign_contract::list::Action;
+use countersign_contract::route::Upgrade;
 use haproxy_wire::spop::{Notify, Value};
 use thiserror::Error;
 
@@ -26,6 +27,8 @@ pub struct Request<'a> {
     pub assertions: usize,
     /// The last of them.
     pub assertion: Option<&'a [u8]>,
+    /// What the request asks to become.
+    pub upgrade: Upgrade,
     /// What HAProxy's own table says of the client, where it left that to the agent.
     pub listed: Option<Action>,
 }
@@ -67,6 +70,7 @@ impl<'a> Request<'a> {
                 b"assertions" => given.assertions.take("assertions", value)?,
                 b"assertion" => given.assertion.take("assertion", value)?,
                 b"listed" => given.listed.take("listed", value)?,
+                b"upgrade" => given.upgrade.take("upgrade", value)?,
                 _ => {}
             }
         }
@@ -78,6 +82,7 @@ impl<'a> Request<'a> {
             target: given.target.text("target")?.unwrap_or_default(),
             assertions: given.assertions.count("assertions")?,
             assertion: given.assertion.text("assertion")?,
+            upgrade: given.upgrade.upgrade("upgrade")?,
             listed: given.listed.action("listed")?,
         })
     }
@@ -93,6 +98,7 @@ struct Given<'a> {
     assertions: Argument<'a>,
     assertion: Argument<'a>,
     listed: Argument<'a>,
+    upgrade: Argument<'a>,
 }
 
 #[derive(Default)]
@@ -112,6 +118,15 @@ impl<'a> Argument<'a> {
             None => Err(QuestionFault::Missing(name)),
             Some(Value::Null) => Ok(None),
             Some(Value::Str(text) | Value::Binary(text)) => Ok(Some(text)),
+            Some(_) => Err(QuestionFault::Mistyped(name)),
+        }
+    }
+
+    /// The word for an upgrade; absent where there is none. HAProxy knows only one.
+    const fn upgrade(&self, name: &'static str) -> Result<Upgrade, QuestionFault> {
+        match self.0 {
+            None | Some(Value::Null) => Ok(Upgrade::None),
+            Some(Value::Str(_) | Value::Binary(_)) => Ok(Upgrade::Websocket),
             Some(_) => Err(QuestionFault::Mistyped(name)),
         }
     }

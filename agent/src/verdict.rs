@@ -10,7 +10,7 @@ use countersign_contract::assertion::VerifiedAssertion;
 use countersign_contract::canonical::{Authority, Method, Target};
 use countersign_contract::header::OWN_PATH;
 use countersign_contract::list::Action;
-use countersign_contract::route::{Mode, Replay, Route};
+use countersign_contract::route::{Mode, Replay, Route, Upgrade};
 use countersign_contract::time::UnixSeconds;
 
 use crate::policy::Permit;
@@ -102,7 +102,8 @@ pub fn decide<'a>(
     };
     if route.mode == Mode::Off {
         // Nobody is refused, but the decision keeps the edge's id, and the application the client's address.
-        return verdict(Outcome::Permit(Permit::unjudged(route)), None, word, None, None);
+        let permit = Permit::unjudged(route, word.vouched());
+        return verdict(Outcome::Permit(permit), None, word, None, None);
     }
     let listed = word.vouched().and_then(|vouched| list.find(vouched.claims(), request.listed, now));
     let judged = judge(&word, route.replay_of(asked.method), used, now, |vouched| {
@@ -110,6 +111,7 @@ pub fn decide<'a>(
             return Err(Refusal::EndsMisplaced);
         }
         turn_away(listed, vouched)?;
+        check_upgrade(request.upgrade, route)?;
         snapshot.policy.evaluate(route, vouched)
     });
     let listed = listed.map(|listed| listed.action);
@@ -120,7 +122,8 @@ pub fn decide<'a>(
             verdict(Outcome::Permit(permit), None, word, listed, once)
         }
         (Err(refusal), Mode::Observe) => {
-            verdict(Outcome::Permit(Permit::observed(route)), Some(refusal), word, listed, None)
+            let permit = Permit::observed(route, word.vouched());
+            verdict(Outcome::Permit(permit), Some(refusal), word, listed, None)
         }
         (Err(refusal), Mode::Enforce | Mode::Off) => {
             verdict(Outcome::Refusal(refusal), None, word, listed, None)
@@ -139,6 +142,14 @@ fn turn_away(listed: Option<Listed>, vouched: &Vouched) -> Result<(), Refusal> {
         Action::RequireIdentity | Action::Throttle | Action::Block => {
             Err(Refusal::Listed { action, of, seconds })
         }
+    }
+}
+
+/// A WebSocket is open for longer than anything that is judged here, so a route has to ask for it.
+fn check_upgrade(asked: Upgrade, route: &Route) -> Result<(), Refusal> {
+    match (asked, route.upgrade) {
+        (Upgrade::None, _) | (Upgrade::Websocket, Upgrade::Websocket) => Ok(()),
+        (Upgrade::Websocket, Upgrade::None) => Err(Refusal::UpgradeRefused { route: route.name.clone() }),
     }
 }
 

@@ -87,7 +87,7 @@ pool = "web"
         faults(text),
         [
             "1:11: `version` is `2`: expected 1",
-            "2:1: unknown key `colour` in the policy: expected one of `version`, `roles`, `route`",
+            "2:1: unknown key `colour` in the policy: expected one of `version`, `roles`, `experiments`, `route`",
             "4:8: role `engineer` has no `permissions`",
             "5:26: `groups` of role `engineer` lists it twice",
             "5:41: `groups` of role `engineer`: `a,b` is not a group name: expected 1 to 128 bytes, no comma, no control character, no space at either end",
@@ -169,4 +169,128 @@ fn any_text_is_answered_without_a_panic() {
             Ok(())
         })
         .unwrap();
+}
+
+/// [`GOOD`] with keys more in its first, private route.
+fn with_keys(keys: &str) -> String {
+    GOOD.replace("pool = \"api\"", &format!("pool = \"api\"\n{keys}"))
+}
+
+/// The only fault of the policy, without its place.
+fn fault(text: &str) -> String {
+    let all = faults(text);
+    let [only] = all.as_slice() else { panic!("one fault, got {all:?}") };
+    only.splitn(3, ':').nth(2).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_rate_counts_in_windows_that_the_edge_can_count_in() {
+    use countersign_contract::route::RateKey;
+    let text = with_keys(
+        "rate = { requests = 600, seconds = 60, by = \"address\", penalty_seconds = 120 }\n\
+         bot_rate = { requests = 60, seconds = 10 }",
+    );
+    let policy = Policy::parse(&text).unwrap();
+    let route = policy.routes().routes().first().unwrap();
+    let (rate, of_bots) = (route.rate.unwrap(), route.bot_rate.unwrap());
+    assert_eq!((rate.requests.get(), rate.seconds.get(), rate.by), (600, 60, RateKey::Address));
+    assert_eq!(rate.penalty_seconds.unwrap().get(), 120);
+    assert_eq!((of_bots.requests.get(), of_bots.seconds.get(), of_bots.by), (60, 10, RateKey::Subject));
+    for (odd, said) in [
+        ("rate = 5", "`rate` of route `api` is of type integer: expected a table"),
+        ("rate = { requests = 5, seconds = 10 }", "`rate` of route `api` has no `by`"),
+        (
+            "rate = { requests = 0, seconds = 10, by = \"subject\" }",
+            "`requests` of `rate` of route `api`: 0 is no number of requests: expected 1 to 1000000",
+        ),
+        (
+            "rate = { requests = 5, seconds = 15, by = \"subject\" }",
+            "`seconds` of `rate` of route `api`: 15 seconds can't be counted in: expected 1, 10, 20, 30, 40, 50 or 60",
+        ),
+        (
+            "rate = { requests = 5, seconds = 10, by = \"subject\", penalty_seconds = 90 }",
+            "`penalty_seconds` of `rate` of route `api`: 90 seconds is no penalty: expected whole minutes, 60 to 3600",
+        ),
+        (
+            "bot_rate = { requests = 5, seconds = 10, by = \"address\" }",
+            "unknown key `by` in `bot_rate` of route `api`: expected one of `requests`, `seconds`, `penalty_seconds`",
+        ),
+    ] {
+        assert_eq!(fault(&with_keys(odd)), said);
+    }
+}
+
+#[test]
+fn an_experiment_names_its_arms_and_routes_give_them_pools() {
+    let experiment = "[experiments.checkout]\narms = { control = 90, canary = 10 }\n\n[roles.engineer]";
+    let with = |keys: &str| with_keys(keys).replace("[roles.engineer]", experiment);
+    let text = with("experiment = \"checkout\"\narm_pools = { canary = \"api-next\" }");
+    let policy = Policy::parse(&text).unwrap();
+    assert_ne!(policy.digest(), Policy::parse(GOOD).unwrap().digest());
+    let edge = policy.for_edge();
+    assert_eq!(edge.experiments.values().next().unwrap().arms.len(), 2);
+    assert_eq!(edge.routes.first().unwrap().arm_pools.len(), 1);
+    assert_eq!(
+        fault(&with("experiment = \"search\"")),
+        "`experiment` of route `api` is not among `experiments`"
+    );
+    assert_eq!(
+        fault(&with("experiment = \"checkout\"\narm_pools = { late = \"api-next\" }")),
+        "`arm_pools` of route `api` names arm `late`, which the route's `experiment` doesn't have"
+    );
+    assert_eq!(
+        fault(&text.replace("control = 90, canary = 10", "control = 0, canary = 0")),
+        "`arms` of experiment `checkout` leave nobody an arm: expected at least one share above 0"
+    );
+    assert_eq!(
+        fault(&text.replace("control = 90", "control = 10001")),
+        "a share of `arms` of experiment `checkout` is 10001: expected 0 to 10000"
+    );
+}
+
+#[test]
+fn pages_of_other_origins_are_let_in_by_name() {
+    let text = with_keys(
+        "cors = { origins = [\"https://app.example.test\"], headers = [\"x-trace\"], credentials = \"include\" }",
+    );
+    let policy = Policy::parse(&text).unwrap();
+    let cors = policy.routes().routes().first().unwrap().cors.clone().unwrap();
+    assert!(cors.allows(b"https://app.example.test"));
+    assert_eq!(cors.max_age_seconds, 600);
+    for (odd, said) in [
+        (
+            "cors = { origins = [] }",
+            "`origins` of `cors` of route `api` is empty: expected at least one, or [\"*\"]",
+        ),
+        (
+            "cors = { origins = [\"*\"], credentials = \"include\" }",
+            "`cors` of route `api` includes credentials for every origin: any page could act as whoever is signed \
+             in; list the origins",
+        ),
+        (
+            "cors = { origins = [\"*\"], max_age_seconds = 90000 }",
+            "`max_age_seconds` of `cors` of route `api` is 90000: expected at most 86400",
+        ),
+    ] {
+        assert_eq!(fault(&with_keys(odd)), said);
+    }
+    let odd = fault(&with_keys("cors = { origins = [\"app.example.test\"] }"));
+    assert!(odd.contains("`app.example.test` is no origin: expected `https://`"), "{odd}");
+}
+
+#[test]
+fn public_answers_are_the_same_for_everybody() {
+    for (key, why) in [
+        ("bot_pool = \"bots\"", "nobody is identified there"),
+        ("bot_rate = { requests = 5, seconds = 10 }", "nobody is identified there"),
+        ("rate = { requests = 5, seconds = 10, by = \"subject\" }", "nobody is identified there"),
+        ("upgrade = \"websocket\"", "its answers are the same for everybody"),
+        (
+            "cors = { origins = [\"https://app.example.test\"], credentials = \"include\" }",
+            "nobody is identified there",
+        ),
+    ] {
+        let odd = fault(&GOOD.replace("pool = \"web\"", &format!("pool = \"web\"\n{key}")));
+        assert!(odd.contains("public") && odd.contains(why), "{odd}");
+    }
 }

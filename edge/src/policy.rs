@@ -1,9 +1,10 @@
 //! The policy as the edge reads it: which route decides, and which groups travel.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_contract::name::GroupName;
+use countersign_contract::experiment::Experiment;
+use countersign_contract::name::{ExperimentName, GroupName};
 use countersign_contract::policy::{EdgePolicy, EdgePolicyFault, PolicyDigest};
 use countersign_contract::route::{NoRoute, Overlap, Route, RouteTable};
 use thiserror::Error;
@@ -18,6 +19,7 @@ pub struct Policy {
     pub digest: PolicyDigest,
     /// Every group that it names: no other travels.
     pub groups: BTreeSet<GroupName>,
+    experiments: BTreeMap<ExperimentName, Experiment>,
     routes: RouteTable,
 }
 
@@ -51,9 +53,9 @@ impl Policy {
         if let Some(fault) = store_fault.into_inner() {
             return Err(fault.into());
         }
-        let EdgePolicy { digest, groups, routes } = read?;
+        let EdgePolicy { digest, groups, experiments, routes } = read?;
         let routes = RouteTable::build(routes).map_err(PolicyFault::Overlap)?;
-        Ok(Self { digest, groups, routes })
+        Ok(Self { digest, groups, experiments, routes })
     }
 
     /// The one route that decides.

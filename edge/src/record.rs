@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use countersign_contract::assertion::Claims;
 use countersign_contract::decision_id::DecisionId;
-use countersign_contract::name::{GroupName, KeyId, SessionId, Subject};
+use countersign_contract::name::{ArmName, GroupName, KeyId, SessionId, Subject};
 use countersign_contract::policy::PolicyDigest;
 use countersign_contract::receipt::Receipt;
 use countersign_contract::record::{DecisionRecord, IdSource, Tier, Verdict, WouldBe};
@@ -73,6 +74,7 @@ pub struct Journal {
     policy: Option<PolicyDigest>,
     list: Standing,
     route: Option<(String, Mode, Class, String)>,
+    arm: Option<ArmName>,
     identity: Option<(Subject, Option<SessionId>, Vec<GroupName>)>,
     proof: Option<Proof>,
     receipt: Option<Result<Receipt, String>>,
@@ -96,6 +98,7 @@ impl Journal {
             policy: None,
             list: Standing::default(),
             route: None,
+            arm: None,
             identity: None,
             proof: None,
             receipt: None,
@@ -145,6 +148,14 @@ impl Journal {
     /// Notes the route.
     pub fn route(&mut self, route: &Route) {
         self.route = Some((route.name.to_string(), route.mode, route.class, route.pool.to_string()));
+    }
+
+    /// Notes what the route makes of what is vouched for: another pool, an arm.
+    pub fn vouched(&mut self, route: &Route, claims: &Claims) {
+        if let Some((.., pool)) = &mut self.route {
+            route.pool_for(claims).as_str().clone_into(pool);
+        }
+        self.arm.clone_from(&claims.arm);
     }
 
     /// Notes who is asking.
@@ -251,6 +262,7 @@ impl Journal {
             mode: route.map(|(_, mode, ..)| Cow::Borrowed(mode.as_str())),
             class: route.map(|(_, _, class, _)| Cow::Borrowed(class.as_str())),
             pool: route.map(|(.., pool)| Cow::Borrowed(pool.as_str())),
+            arm: self.arm.as_ref().map(|arm| Cow::Borrowed(arm.as_str())),
             method: unless_empty(&self.method),
             host: unless_empty(&self.host),
             path: unless_empty(&self.path),

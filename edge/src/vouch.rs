@@ -101,6 +101,7 @@ impl Vouching<'_> {
             sid: None,
             groups: Vec::new(),
             bot: None,
+            arm: None,
             known: false,
             ends: None,
             env: settings.environment.clone(),

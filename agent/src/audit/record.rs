@@ -68,6 +68,7 @@ pub fn record_of<'a>(
         mode: verdict.route.map(|route| route.mode.as_str().into()),
         class: verdict.route.map(|route| route.class.as_str().into()),
         pool: pool.map(Cow::from),
+        arm: claims.and_then(|claims| claims.arm.as_ref()).map(|arm| arm.as_str().into()),
         method: Some(String::from_utf8_lossy(request.method)),
         host: Some(String::from_utf8_lossy(request.host)),
         path: Some(path_of(request.target)),

@@ -98,6 +98,7 @@ impl Sign {
             pol: None,
             sid: None,
             bot: None,
+            arm: None,
             known: false,
             ends: None,
             rep: None,

@@ -40,12 +40,14 @@ impl Basis {
 }
 
 impl Permit {
-    pub(crate) fn observed(route: &Route) -> Self {
-        Self { pool: route.pool.clone(), basis: Basis::Observed }
+    /// Where the route only observes; `vouched` is whom an assertion speaks of, all of which counts.
+    pub(crate) fn observed(route: &Route, vouched: Option<&Vouched>) -> Self {
+        Self { pool: pool_of(route, vouched), basis: Basis::Observed }
     }
 
-    pub(crate) fn unjudged(route: &Route) -> Self {
-        Self { pool: route.pool.clone(), basis: Basis::Unjudged }
+    /// The same where the route is off.
+    pub(crate) fn unjudged(route: &Route, vouched: Option<&Vouched>) -> Self {
+        Self { pool: pool_of(route, vouched), basis: Basis::Unjudged }
     }
 
     /// The pool that it is for.
@@ -59,6 +61,10 @@ impl Permit {
     pub const fn basis(&self) -> Basis {
         self.basis
     }
+}
+
+fn pool_of(route: &Route, vouched: Option<&Vouched>) -> PoolName {
+    vouched.map_or(&route.pool, |vouched| route.pool_for(vouched.claims())).clone()
 }
 
 impl Policy {
@@ -87,7 +93,7 @@ impl Policy {
                 permission: permission.clone(),
             });
         }
-        Ok(Permit { pool: route.pool.clone(), basis: Basis::Granted })
+        Ok(Permit { pool: route.pool_for(claims).clone(), basis: Basis::Granted })
     }
 
     fn gives(&self, claims: &Claims, permission: &countersign_contract::name::Permission) -> bool {

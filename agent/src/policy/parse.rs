@@ -1,12 +1,17 @@
 //! From TOML to a valid policy, or to everything that is wrong with it.
 
+mod cors;
+mod experiments;
+mod rate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use countersign_contract::canonical::Allowance;
-use countersign_contract::name::{Permission, PoolName, RoleName, RouteName};
+use countersign_contract::experiment::Experiment;
+use countersign_contract::name::{ExperimentName, Permission, PoolName, RoleName, RouteName};
 use countersign_contract::route::{
-    Bots, Class, HostPattern, Identity, Mode, PathPattern, Replay, Route, RouteTable,
+    Bots, Class, HostPattern, Identity, Mode, PathPattern, Replay, Route, RouteTable, Upgrade,
 };
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -52,9 +57,9 @@ impl fmt::Display for PolicyFaults {
     }
 }
 
-const TOP_KEYS: [&str; 3] = ["version", "roles", "route"];
+const TOP_KEYS: [&str; 4] = ["version", "roles", "experiments", "route"];
 const ROLE_KEYS: [&str; 2] = ["groups", "permissions"];
-const ROUTE_KEYS: [&str; 13] = [
+const ROUTE_KEYS: [&str; 20] = [
     "name",
     "hosts",
     "path",
@@ -67,6 +72,13 @@ const ROUTE_KEYS: [&str; 13] = [
     "replay",
     "pool",
     "bots",
+    "bot_pool",
+    "bot_rate",
+    "rate",
+    "experiment",
+    "arm_pools",
+    "cors",
+    "upgrade",
     "allow",
 ];
 
@@ -76,7 +88,8 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyFaults> {
     reader.refuse_other_keys(document, "the policy", &TOP_KEYS);
     check_version(&mut reader, document);
     let roles = read_roles(&mut reader, document);
-    let routes = read_routes(&mut reader, document);
+    let experiments = experiments::read(&mut reader, document);
+    let routes = read_routes(&mut reader, document, &experiments);
     check_permissions(&mut reader, &roles, &routes);
     let table = build_table(&mut reader, routes);
     let faults: Vec<_> = reader
@@ -85,7 +98,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyFaults> {
         .map(|(line, column, message)| PolicyFault { line, column, message })
         .collect();
     match table {
-        Some(table) if faults.is_empty() => Ok(Policy::new(&roles, table)),
+        Some(table) if faults.is_empty() => Ok(Policy::new(&roles, experiments, table)),
         _ => Err(PolicyFaults(faults)),
     }
 }
@@ -141,7 +154,11 @@ struct Placed {
     permission: usize,
 }
 
-fn read_routes<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>) -> Vec<Placed> {
+fn read_routes<'t>(
+    reader: &mut Reader<'t>,
+    document: &DeTable<'t>,
+    experiments: &BTreeMap<ExperimentName, Experiment>,
+) -> Vec<Placed> {
     let Some(value) = document.get("route") else {
         reader.fault(0, "the policy has no `[[route]]`: every request would be refused");
         return Vec::new();
@@ -149,7 +166,7 @@ fn read_routes<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>) -> Vec<Place
     let mut names = BTreeSet::new();
     let mut routes = Vec::new();
     for value in reader.array(value, "`route`") {
-        let Some(placed) = read_route(reader, value) else { continue };
+        let Some(placed) = read_route(reader, value, experiments) else { continue };
         if !names.insert(placed.route.name.clone()) {
             reader.fault(value.span().start, format_args!("there are two routes `{}`", placed.route.name));
         }
@@ -158,7 +175,11 @@ fn read_routes<'t>(reader: &mut Reader<'t>, document: &DeTable<'t>) -> Vec<Place
     routes
 }
 
-fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> {
+fn read_route<'t>(
+    reader: &mut Reader<'t>,
+    value: &Value<'t>,
+    experiments: &BTreeMap<ExperimentName, Experiment>,
+) -> Option<Placed> {
     let place = value.span().start;
     let table = reader.table(value, "`route`")?;
     let what = match table.get("name").and_then(|name| name.get_ref().as_str()) {
@@ -202,6 +223,28 @@ fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> 
     let replay = read_word(reader, table, "replay", &what, &replays);
     let bots = [("any", Bots::Any), ("verified", Bots::Verified), ("none", Bots::None)];
     let bots = read_word(reader, table, "bots", &what, &bots).unwrap_or_default();
+    let bot_pool = table.get("bot_pool").and_then(|value| reader.parsed(value, &of("bot_pool")));
+    let bot_rate = table.get("bot_rate").and_then(|value| rate::read_of_bots(reader, value, &of("bot_rate")));
+    let rate = table.get("rate").and_then(|value| rate::read(reader, value, &of("rate")));
+    let experiment: Option<ExperimentName> =
+        table.get("experiment").and_then(|value| reader.parsed(value, &of("experiment")));
+    let known = experiment.as_ref().and_then(|name| experiments.get(name));
+    if let Some(value) = table.get("experiment").filter(|_| experiment.is_some() && known.is_none()) {
+        reader.fault(start(value), format_args!("{} is not among `experiments`", of("experiment")));
+    }
+    let arm_pools = table
+        .get("arm_pools")
+        .map(|value| experiments::read_pools(reader, value, &of("arm_pools"), known))
+        .unwrap_or_default();
+    let cors = table.get("cors").and_then(|value| cors::read(reader, value, &of("cors"), class));
+    let upgrade = read_word(
+        reader,
+        table,
+        "upgrade",
+        &what,
+        &[("none", Upgrade::None), ("websocket", Upgrade::Websocket)],
+    )
+    .unwrap_or_default();
     let allowances = [("encoded-slash", Allowance::EncodedSlash), ("semicolon", Allowance::Semicolon)];
     let allow = table.get("allow").map_or_else(Vec::new, |value| {
         let items = reader.array(value, &of("allow"));
@@ -226,6 +269,13 @@ fn read_route<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Placed> 
         replay,
         pool: pool?,
         bots,
+        bot_pool,
+        bot_rate,
+        rate,
+        experiment,
+        arm_pools,
+        cors,
+        upgrade,
         allow,
     };
     Some(Placed { route, path: path_place, permission: permission_place })
@@ -242,13 +292,30 @@ fn check_public<'t>(
     if class == Class::Private {
         return;
     }
-    for key in ["permission", "deny_groups"] {
+    for key in ["permission", "deny_groups", "bot_pool", "bot_rate"] {
         if let Some(value) = table.get(key) {
             reader.fault(
                 start(value),
                 format_args!("{what} is public and has `{key}`: nobody is identified there"),
             );
         }
+    }
+    for key in ["experiment", "upgrade"] {
+        if let Some(value) = table.get(key).filter(|value| value.get_ref().as_str() != Some("none")) {
+            reader.fault(
+                start(value),
+                format_args!("{what} is public and has `{key}`: its answers are the same for everybody"),
+            );
+        }
+    }
+    let rate = table.get("rate").and_then(|rate| rate.get_ref().as_table()?.get("by"));
+    if let Some(value) = rate.filter(|by| by.get_ref().as_str() == Some("subject")) {
+        reader.fault(
+            start(value),
+            format_args!(
+                "{what} is public and counts by `subject`: expected `address`, nobody is identified there"
+            ),
+        );
     }
     if let Some(value) = table.get("identity").filter(|value| value.get_ref().as_str() == Some("required")) {
         reader.fault(

@@ -149,6 +149,29 @@ impl<'t> Reader<'t> {
         found
     }
 
+    /// A whole number that makes a `T`.
+    pub(super) fn number<T: TryFrom<u32, Error: fmt::Display>>(
+        &mut self,
+        value: &Value<'t>,
+        what: &str,
+    ) -> Option<T> {
+        let DeValue::Integer(integer) = value.get_ref() else {
+            self.mistyped(value, what, "a whole number");
+            return None;
+        };
+        let Ok(number) = integer.to_string().parse::<u32>() else {
+            self.fault(value.span().start, format_args!("{what} is {integer}: expected 0 to {}", u32::MAX));
+            return None;
+        };
+        match T::try_from(number) {
+            Ok(number) => Some(number),
+            Err(error) => {
+                self.fault(value.span().start, format_args!("{what}: {error}"));
+                None
+            }
+        }
+    }
+
     fn mistyped(&mut self, value: &Value<'t>, what: &str, expected: &str) {
         let found = value.get_ref().type_str();
         self.fault(value.span().start, format_args!("{what} is of type {found}: expected {expected}"));

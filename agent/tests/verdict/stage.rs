@@ -161,6 +161,7 @@ impl Asked {
             pol: None,
             sid: None,
             bot: None,
+            arm: None,
             known: false,
             ends: None,
             rep: None,

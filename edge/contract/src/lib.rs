@@ -13,6 +13,7 @@ pub mod binding;
 pub mod canonical;
 pub mod client_key;
 pub mod decision_id;
+pub mod experiment;
 pub mod header;
 pub mod jose;
 pub mod list;

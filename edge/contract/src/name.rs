@@ -93,6 +93,12 @@ fn is_identifier(text: &str, longest: usize) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/'))
 }
 
+fn is_lower_case(text: &str, longest: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= longest
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 /// Text that can stand in a header's value as one item of a comma-separated list.
 fn is_header_item(text: &str, longest: usize) -> bool {
     !text.is_empty()
@@ -136,8 +142,15 @@ name!(
 name!(
     /// What we call a bot that is known by its signature.
     BotName, "name of a bot", "1 to 32 of `a-z0-9-`",
-    |t| !t.is_empty() && t.len() <= 32
-        && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    |t| is_lower_case(t, 32)
+);
+name!(
+    /// An experiment of the policy.
+    ExperimentName, "name of an experiment", "1 to 64 of `A-Za-z0-9-_.:/`", |t| is_identifier(t, 64)
+);
+name!(
+    /// An arm of an experiment.
+    ArmName, "name of an arm", "1 to 32 of `a-z0-9-`", |t| is_lower_case(t, 32)
 );
 name!(
     /// The id of a key (`kid` of RFC 7515).

@@ -1,13 +1,14 @@
 //! The policy as both tiers read it: the routes, and the digest that says they read the same one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::name::GroupName;
+use crate::experiment::Experiment;
+use crate::name::{ExperimentName, GroupName};
 use crate::route::Route;
 
 /// The digest of a policy: the first 16 bytes of SHA-256 over its compiled form, as 32 lower-case
@@ -68,6 +69,9 @@ pub struct EdgePolicy {
     pub digest: PolicyDigest,
     /// Every group that the policy names: only these travel in assertions.
     pub groups: BTreeSet<GroupName>,
+    /// The experiments.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub experiments: BTreeMap<ExperimentName, Experiment>,
     /// The routes.
     pub routes: Vec<Route>,
 }

@@ -43,6 +43,9 @@ pub struct DecisionRecord<'a> {
     /// The pool that was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Cow<'a, str>>,
+    /// The arm of the route's experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Cow<'a, str>>,
     /// The request's method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Cow<'a, str>>,

@@ -1,17 +1,22 @@
 //! Routes: which part of the policy decides about a request.
 
+mod cors;
 mod pattern;
+mod rate;
 mod table;
 
+pub use cors::{Cors, CorsCredentials, CorsOrigins, HeaderName, NotForCors, WebOrigin};
 pub use pattern::{HostPattern, MethodName, NotAPattern, PathPattern};
+pub use rate::{NotARate, Penalty, Rate, RateKey, Requests, Window};
 pub use table::{NoRoute, Overlap, RouteTable};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::assertion::Claims;
 use crate::canonical::{Allowance, Method};
-use crate::name::{GroupName, Permission, PoolName, RouteName};
+use crate::name::{ArmName, ExperimentName, GroupName, Permission, PoolName, RouteName};
 
 /// One route of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +51,27 @@ pub struct Route {
     /// What becomes of requests that claim to be a bot's.
     #[serde(default, skip_serializing_if = "Bots::is_any")]
     pub bots: Bots,
+    /// The pool that answers bots, where it isn't `pool`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_pool: Option<PoolName>,
+    /// How many requests it takes of one bot, where that isn't `rate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_rate: Option<Rate>,
+    /// How many requests it takes of one client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// The experiment that whoever asks takes part in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentName>,
+    /// The pools of its arms, where they aren't `pool`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arm_pools: BTreeMap<ArmName, PoolName>,
+    /// What it lets pages of other origins do; none means that the application decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// Whether it becomes another protocol.
+    #[serde(default, skip_serializing_if = "Upgrade::is_none")]
+    pub upgrade: Upgrade,
     /// Odd spellings that it accepts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<Allowance>,
@@ -57,6 +83,14 @@ impl Route {
     #[must_use]
     pub fn replay_of(&self, method: Method<'_>) -> Replay {
         self.replay.unwrap_or(if method.is_safe() { Replay::Window } else { Replay::Once })
+    }
+
+    /// The pool that answers whom an assertion speaks of: bots' own before an arm's.
+    #[must_use]
+    pub fn pool_for(&self, claims: &Claims) -> &PoolName {
+        let of_bots = self.bot_pool.as_ref().filter(|_| claims.bot.is_some());
+        let arm = claims.arm.as_ref().filter(|_| self.experiment.is_some());
+        of_bots.or_else(|| self.arm_pools.get(arm?)).unwrap_or(&self.pool)
     }
 }
 
@@ -123,6 +157,25 @@ pub enum Replay {
     Once,
     /// For the same request, as long as it lives.
     Window,
+}
+
+/// Whether requests may become another protocol (RFC 9110 section 7.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Upgrade {
+    /// No.
+    #[default]
+    None,
+    /// A WebSocket (RFC 6455).
+    Websocket,
+}
+
+impl Upgrade {
+    /// Whether it is what a policy means that says nothing: left out then, so that its digest stays.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// What becomes of a request that claims to be a bot's, by its signature (Web Bot Auth).

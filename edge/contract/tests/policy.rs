@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_contract::canonical::Allowance;
 use countersign_contract::policy::{EdgePolicy, EdgePolicyFault, PolicyDigest};
-use countersign_contract::route::{Bots, Class, Identity, Mode, Replay, Route};
+use countersign_contract::route::{Bots, Class, Identity, Mode, Replay, Route, Upgrade};
 use proptest::prelude::*;
 
 fn route(number: usize) -> Route {
@@ -29,6 +29,13 @@ fn route(number: usize) -> Route {
         replay: Some(Replay::Once),
         pool: "api".parse().unwrap(),
         bots: Bots::Any,
+        bot_pool: None,
+        bot_rate: None,
+        rate: None,
+        experiment: None,
+        arm_pools: BTreeMap::new(),
+        cors: None,
+        upgrade: Upgrade::None,
         allow: vec![Allowance::Semicolon, Allowance::EncodedSlash],
     }
 }
@@ -37,6 +44,7 @@ fn policy(routes: usize, groups: impl IntoIterator<Item = String>) -> EdgePolicy
     EdgePolicy {
         digest: PolicyDigest::of(b"version = 1"),
         groups: groups.into_iter().map(|group| group.parse().unwrap()).collect(),
+        experiments: BTreeMap::new(),
         routes: (0..routes).map(route).collect(),
     }
 }

@@ -8,9 +8,11 @@
     clippy::string_slice
 )]
 
+use std::collections::BTreeMap;
+
 use countersign_contract::canonical::{Allowance, Authority, Method, NotCanonical, Target};
 use countersign_contract::route::{
-    Bots, Class, HostPattern, Identity, Mode, NoRoute, PathPattern, Replay, Route, RouteTable,
+    Bots, Class, HostPattern, Identity, Mode, NoRoute, PathPattern, Replay, Route, RouteTable, Upgrade,
 };
 use proptest::prelude::*;
 
@@ -28,6 +30,13 @@ fn route(hosts: &[&str], path: &str, methods: &[&str]) -> Route {
         replay: None,
         pool: "api".parse().unwrap(),
         bots: Bots::Any,
+        bot_pool: None,
+        bot_rate: None,
+        rate: None,
+        experiment: None,
+        arm_pools: BTreeMap::new(),
+        cors: None,
+        upgrade: Upgrade::None,
         allow: Vec::new(),
     }
 }

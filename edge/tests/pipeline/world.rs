@@ -80,6 +80,7 @@ impl World {
         let policy = EdgePolicy {
             digest: PolicyDigest::of(routes.to_string().as_bytes()),
             groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
+            experiments: BTreeMap::new(),
             routes: serde_json::from_value(routes.clone()).unwrap(),
         };
         let mut config: BTreeMap<String, String> = policy.to_items().unwrap().into_iter().collect();

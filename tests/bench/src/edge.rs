@@ -89,6 +89,7 @@ impl Edge {
             pol: Some(policy.digest().clone()),
             sid: None,
             bot: None,
+            arm: None,
             known: false,
             ends: None,
             rep: Some(4242),

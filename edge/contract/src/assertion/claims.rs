@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::binding::RequestBinding;
 use crate::decision_id::DecisionId;
-use crate::name::{Audience, BotName, Environment, GroupName, ServiceName, SessionId, Subject};
+use crate::name::{ArmName, Audience, BotName, Environment, GroupName, ServiceName, SessionId, Subject};
 use crate::policy::PolicyDigest;
 use crate::time::UnixSeconds;
 
@@ -50,6 +50,9 @@ pub struct Claims {
     /// The bot that asks, where its signature was verified; `sub` is its subject then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bot: Option<BotName>,
+    /// The arm of the route's experiment that they are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<ArmName>,
     /// Somebody is signed in, and the route doesn't learn who: said where the list lets nobody else come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub known: bool,

@@ -86,6 +86,7 @@ pub(crate) fn claims() -> Claims {
         pol: Some("00112233445566778899aabbccddeeff".to_owned().try_into().unwrap()),
         sid: None,
         bot: None,
+        arm: None,
         known: false,
         ends: None,
         rep: Some(3),
