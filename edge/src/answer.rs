@@ -31,10 +31,31 @@ pub struct OwnAnswer {
 /// The changes to the origin's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginChanges {
-    /// Headers that are only for us.
+    /// Headers that are only for us, or that we say.
     pub remove: Vec<String>,
+    /// Headers that are appended after that.
+    pub append: Vec<(&'static str, String)>,
     /// The value of `Countersign-Decision`.
     pub decision: String,
+}
+
+/// What an answer says beside what it says by itself, whoever gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Additions {
+    remove: Vec<&'static str>,
+    append: Vec<(&'static str, String)>,
+}
+
+impl Additions {
+    /// Takes a header out.
+    pub fn remove(&mut self, name: &'static str) {
+        self.remove.push(name);
+    }
+
+    /// Appends one after that.
+    pub fn append(&mut self, name: &'static str, value: String) {
+        self.append.push((name, value));
+    }
 }
 
 impl OwnAnswer {
@@ -93,6 +114,13 @@ impl OwnAnswer {
         self
     }
 
+    /// The same with what is said beside it. It never had a header that is taken out.
+    #[must_use]
+    pub fn with(mut self, additions: Additions) -> Self {
+        self.headers.extend(additions.append);
+        self
+    }
+
     /// The same with the decision id.
     #[must_use]
     pub fn with_decision(mut self, decision: DecisionId) -> Self {
@@ -119,10 +147,12 @@ impl OriginChanges {
     /// Its decision id is ours, unless it says that it found no valid assertion (`h-`): that one
     /// is what its records go by. One out of a cache is of an earlier request and gives way.
     #[must_use]
-    pub fn of(origin: &OriginHead, ours: DecisionId) -> Self {
-        let remove = origin.header_names.iter().filter(|name| scrub::is_own(name)).cloned().collect();
+    pub fn of(origin: &OriginHead, ours: DecisionId, additions: Additions) -> Self {
+        let Additions { remove, append } = additions;
+        let is_removed = |name: &&String| scrub::is_own(name) || remove.contains(&name.as_str());
+        let remove = origin.header_names.iter().filter(is_removed).cloned().collect();
         let decision = origin_decision(origin).unwrap_or_else(|| ours.to_string());
-        Self { remove, decision }
+        Self { remove, append, decision }
     }
 }
 

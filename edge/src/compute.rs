@@ -6,6 +6,7 @@
 #[allow(unsafe_code)]
 mod abi;
 mod cache;
+mod counters;
 mod incoming;
 
 use std::cell::{Cell, OnceCell};
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use countersign_contract::decision_id::DecisionId;
+use countersign_contract::route::{Penalty, Window};
 use countersign_contract::time::UnixMillis;
 use countersign_edge::answer::{Answer, OriginChanges, OwnAnswer};
 use countersign_edge::forward::{Body, Caching, Forward};
@@ -23,11 +25,14 @@ use countersign_edge::platform::{
     Attempt, CacheEntry, Fetch, FetchFault, Fetched, Form, LOG_ENDPOINT, Make, OriginHead, Platform,
     Received, SECRET_STORE, SendFault, Store, StoreFault,
 };
+use countersign_edge::rate::{Counted, RateFault};
 use countersign_edge::record::Journal;
 use countersign_edge::refusal::Refusal;
 use fastly::handle::{BodyHandle, CacheOverride, RequestHandle, ResponseHandle};
 use fastly::http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use fastly::secret_store::{OpenError, SecretStore};
+
+use counters::Counters;
 
 /// Whether an answer has been begun: there can be no second one.
 static ANSWERED: AtomicBool = AtomicBool::new(false);
@@ -47,6 +52,7 @@ pub(crate) fn serve() {
         config: OnceCell::new(),
         list: OnceCell::new(),
         secrets: OnceCell::new(),
+        counters: Counters::of_platform(),
     };
     let id = platform.random().map(DecisionId::from_random);
     if let Some(id) = id {
@@ -66,6 +72,7 @@ struct Compute {
     config: OnceCell<Result<abi::ConfigStore, StoreFault>>,
     list: OnceCell<Result<abi::ConfigStore, StoreFault>>,
     secrets: OnceCell<Result<SecretStore, StoreFault>>,
+    counters: Counters,
 }
 
 impl Platform for Compute {
@@ -184,6 +191,18 @@ impl Platform for Compute {
     ) -> Result<Vec<u8>, FetchFault> {
         cache::cached_anew(entry, cool_down, make)
     }
+
+    fn count(&self, counted: &Counted, window: Window) -> Result<u32, RateFault> {
+        self.counters.count(counted, window)
+    }
+
+    fn is_penalised(&self, counted: &Counted) -> Result<bool, RateFault> {
+        self.counters.is_penalised(counted)
+    }
+
+    fn penalise(&self, counted: &Counted, penalty: Penalty) -> Result<(), RateFault> {
+        self.counters.penalise(counted, penalty)
+    }
 }
 
 impl Compute {
@@ -200,6 +219,11 @@ fn pass_on(mut response: ResponseHandle, body: BodyHandle, changes: &OriginChang
     for name in &changes.remove {
         if let Ok(name) = HeaderName::try_from(name.as_str()) {
             response.remove_header(&name);
+        }
+    }
+    for (name, value) in &changes.append {
+        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
+            response.append_header(&HeaderName::from_static(name), &value);
         }
     }
     if let Ok(decision) = HeaderValue::try_from(changes.decision.as_str()) {

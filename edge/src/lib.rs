@@ -6,7 +6,9 @@
 //! what it needs from Fastly Compute is behind the trait of [`platform`].
 
 pub mod answer;
+pub mod arm;
 pub mod bots;
+pub mod cors;
 pub mod credential;
 pub mod forward;
 pub mod identify;
@@ -16,6 +18,7 @@ pub mod pipeline;
 pub mod platform;
 pub mod policy;
 pub mod provider;
+pub mod rate;
 pub mod receipt;
 pub mod record;
 pub mod refusal;

@@ -7,14 +7,17 @@ use countersign_contract::list::ListMode;
 use countersign_contract::route::{Class, Mode, Route};
 use countersign_contract::time::UnixSeconds;
 
-use crate::answer::{self, Answer, OriginChanges, OwnAnswer};
+use crate::answer::{self, Additions, Answer, OriginChanges, OwnAnswer};
+use crate::arm;
 use crate::bots;
+use crate::cors::{self, Preflight};
 use crate::forward::Handling;
 use crate::identify::{self, Identified};
 use crate::list::{List, Standing};
 use crate::login::{self, Desk, Done, OwnPath, SignedIn};
 use crate::platform::{OriginHead, Platform, Received};
 use crate::policy::Policy;
+use crate::rate;
 use crate::receipt;
 use crate::record::{Journal, Passage};
 use crate::refusal::Refusal;
@@ -35,8 +38,9 @@ pub fn handle(platform: &impl Platform, received: &Received) -> Answer {
 /// [`handle`] under a decision id that the caller has drawn; `None` where there was no randomness.
 pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<DecisionId>) -> Answer {
     let mut journal = Journal::begin(id.unwrap_or(DecisionId::from_random([0; 16])), received);
+    let mut additions = Additions::default();
     let ending = match id {
-        Some(_) => pass(platform, received, &mut journal),
+        Some(_) => pass(platform, received, &mut journal, &mut additions),
         None => Err(Refusal::RandomUnavailable),
     };
     let (answer, outcome, status) = match ending {
@@ -46,16 +50,17 @@ pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<Decis
             if let Some(theirs) = answer::origin_decision(&origin) {
                 journal.detail(format!("the origin found no valid assertion and decided as `{theirs}`"));
             }
-            (Answer::FromOrigin(OriginChanges::of(&origin, journal.id())), Ok(passage), None)
+            let changes = OriginChanges::of(&origin, journal.id(), additions);
+            (Answer::FromOrigin(changes), Ok(passage), None)
         }
         Ok(Ending::Answered(outcome, answer)) => {
             let status = answer.status;
-            (Answer::Own(answer), outcome, Some(status))
+            (Answer::Own(answer.with(additions)), outcome, Some(status))
         }
         Err(refusal) => {
             let answer = OwnAnswer::refusal(&refusal, journal.id());
             let status = answer.status;
-            (Answer::Own(answer), Err(refusal), Some(status))
+            (Answer::Own(answer.with(additions)), Err(refusal), Some(status))
         }
     };
     platform.log(&journal.line(platform.now(), platform.elapsed(), &outcome, status));
@@ -74,7 +79,12 @@ enum Ending {
 }
 
 /// The steps in their order; the first refusal ends them.
-fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) -> Result<Ending, Refusal> {
+fn pass(
+    platform: &impl Platform,
+    received: &Received,
+    journal: &mut Journal,
+    additions: &mut Additions,
+) -> Result<Ending, Refusal> {
     let now = platform.now().seconds();
 
     // Scrub: one reading of the request, or none.
@@ -115,6 +125,7 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
         policy: &policy.digest,
         list_generation: list.standing().generation,
         client,
+        arm: None,
         service_version: platform.service_version(),
         now,
     };
@@ -130,8 +141,16 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
             return Ok(at_desk(desk, path, query, &policy, &mut list, journal));
         }
     }
+    if let Some(preflight) = Preflight::of(received, &request)
+        && let Some((route, rule)) = preflight.route(&policy, &request)
+    {
+        journal.route(route);
+        cors::apply(received, route, additions);
+        return Ok(Ending::Answered(Ok(Passage::Preflight), preflight.answer(rule)?));
+    }
     let route = policy.route(&request)?;
     journal.route(route);
+    cors::apply(received, route, additions);
 
     // Identify: nothing personal on a public route, unless the list asks for it.
     let must_sign_in = list.standing().wants_identity();
@@ -141,6 +160,7 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
     } else {
         bots::Claim::Absent
     };
+    rate::count_unidentified(platform, route, &claim, client, journal)?;
     let identified = if is_asked_for {
         let host = request.authority.as_str();
         identify::identify(platform, received, &settings, host, &claim, &policy.groups, now)
@@ -169,6 +189,7 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
     if let Err(refusal) = judge(route, judged, journal) {
         return sign_in_instead(desk.as_ref(), refusal, &request);
     }
+    rate::count_identified(platform, route, &claim, &identified, client, journal)?;
     if let (Mode::Enforce, Class::Private, Some(desk)) = (route.mode, route.class, &desk)
         && let Some(answer) = desk.renewal(&identified, &request, journal)?
     {
@@ -183,6 +204,8 @@ fn pass(platform: &impl Platform, received: &Received, journal: &mut Journal) ->
         (Identified::Nobody | Identified::Unproven(_), _) => Whom::Nobody,
     };
     vouching.list_generation = list.standing().generation;
+    let who = if let Whom::Somebody(who) = &whom { Some(&who.subject) } else { None };
+    vouching.arm = arm::assign(platform, received, &policy, route, who, additions);
     let answered = outgoing.send(Handling::of(route), journal, |origin, journal| {
         vouching.vouch(&whom, origin, route, journal)
     })?;

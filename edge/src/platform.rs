@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use countersign_contract::route::{Penalty, Window};
 use countersign_contract::time::UnixMillis;
 use thiserror::Error;
 
 use crate::forward::Forward;
+use crate::rate::{Counted, RateFault};
 use crate::settings::{BackendName, HttpUrl};
 
 /// The log endpoint of the records.
@@ -131,6 +133,12 @@ pub struct Received {
     pub fetch_dest: Vec<Vec<u8>>,
     /// Each `Sec-Fetch-Site`, whose page had the browser do it.
     pub fetch_site: Vec<Vec<u8>>,
+    /// Each `Origin`: whose page had the browser send it.
+    pub origin: Vec<Vec<u8>>,
+    /// Each `Access-Control-Request-Method`, of a preflight.
+    pub asks_for_method: Vec<Vec<u8>>,
+    /// Each `Access-Control-Request-Headers`, of a preflight.
+    pub asks_for_headers: Vec<Vec<u8>>,
     /// Each `Signature` (RFC 9421).
     pub signature: Vec<Vec<u8>>,
     /// Each `Signature-Input` (RFC 9421).
@@ -285,4 +293,23 @@ pub trait Platform {
         cool_down: Duration,
         make: Make<'_>,
     ) -> Result<Vec<u8>, FetchFault>;
+
+    /// Counts a request, and tells how many there were in the window, this one among them. Others count at the same
+    /// time and elsewhere: it is an estimate.
+    ///
+    /// # Errors
+    /// [`RateFault`] where it can't be counted.
+    fn count(&self, counted: &Counted, window: Window) -> Result<u32, RateFault>;
+
+    /// Whether somebody is in the penalty box.
+    ///
+    /// # Errors
+    /// [`RateFault`] where nobody can look.
+    fn is_penalised(&self, counted: &Counted) -> Result<bool, RateFault>;
+
+    /// Puts somebody into the penalty box.
+    ///
+    /// # Errors
+    /// [`RateFault`] where it can't be done.
+    fn penalise(&self, counted: &Counted, penalty: Penalty) -> Result<(), RateFault>;
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_contract::canonical::Method;
 use countersign_contract::experiment::Experiment;
 use countersign_contract::name::{ExperimentName, GroupName};
 use countersign_contract::policy::{EdgePolicy, EdgePolicyFault, PolicyDigest};
@@ -63,6 +64,20 @@ impl Policy {
     /// # Errors
     /// [`NoRoute`]: none does. That is never a pass.
     pub fn route(&self, request: &Canonical<'_>) -> Result<&Route, NoRoute> {
-        self.routes.find(request.method, &request.authority, &request.target)
+        self.route_of(request.method, request)
+    }
+
+    /// The one route that would decide about the same request by another method.
+    ///
+    /// # Errors
+    /// [`NoRoute`]: none does.
+    pub fn route_of(&self, method: Method<'_>, request: &Canonical<'_>) -> Result<&Route, NoRoute> {
+        self.routes.find(method, &request.authority, &request.target)
+    }
+
+    /// The experiment of a route, with its name.
+    #[must_use]
+    pub fn experiment(&self, route: &Route) -> Option<(&ExperimentName, &Experiment)> {
+        self.experiments.get_key_value(route.experiment.as_ref()?)
     }
 }

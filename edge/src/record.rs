@@ -31,6 +31,8 @@ pub enum Passage {
     NotJudged,
     /// An earlier hop has judged it.
     ShieldingHop,
+    /// A browser asked what a page may send.
+    Preflight,
     /// Somebody is on the way to the issuer.
     LoginStarted,
     /// Somebody has come back from the issuer, signed in.
@@ -52,6 +54,7 @@ impl Passage {
             Self::Observed => "observed",
             Self::NotJudged => "not-judged",
             Self::ShieldingHop => "shielding-hop",
+            Self::Preflight => "preflight",
             Self::LoginStarted => "login-started",
             Self::SignedIn => "signed-in",
             Self::Renewal => "session-renewal",

@@ -1,8 +1,9 @@
 //! The closed list of the edge's refusals: the word for each, the status outside, the text inside.
 
 use countersign_contract::assertion::MintError;
+use countersign_contract::client_key::ClientKey;
 use countersign_contract::name::RouteName;
-use countersign_contract::route::NoRoute;
+use countersign_contract::route::{NoRoute, Rate};
 use thiserror::Error;
 
 use crate::bots::BotFault;
@@ -137,6 +138,19 @@ pub enum Refusal {
     /// The origin didn't take a log-out.
     #[error("the origin answered {0} to a log-out, expected 204: see its record of this decision")]
     LogoutUntold(u16),
+    /// More requests than the route takes.
+    #[error("`{client}` asks more often than {} times in {} s: refused for another {seconds} s", .rate.requests.get(), .rate.seconds.get())]
+    RateExceeded {
+        /// How many it takes.
+        rate: Rate,
+        /// Whose requests are counted.
+        client: ClientKey,
+        /// How long they are refused.
+        seconds: u32,
+    },
+    /// A page that may not send what its browser asks about.
+    #[error("the preflight is refused: {0}")]
+    CorsRefused(String),
     /// No assertion can say all that has to be said.
     #[error("{0}")]
     IdentityTooLarge(String),
@@ -252,6 +266,8 @@ impl Refusal {
             Self::CrossSite => "cross-site",
             Self::LogoutMalformed(_) => "logout-malformed",
             Self::LogoutUntold(_) => "logout-untold",
+            Self::RateExceeded { .. } => "rate-exceeded",
+            Self::CorsRefused(_) => "cors-refused",
             Self::IdentityTooLarge(_) => "identity-too-large",
             Self::RandomUnavailable => "random-unavailable",
             Self::OriginUnreachable(_) => "origin-unreachable",
@@ -296,11 +312,12 @@ impl Refusal {
             Self::ListedBlock { .. }
             | Self::Bot(_)
             | Self::BotRefused(_)
+            | Self::CorsRefused(_)
             | Self::NoRoute(NoRoute::UnknownPath | NoRoute::MethodNotListed)
             | Self::IdentityTooLarge(_) => Status::Forbidden,
             Self::MethodRefused(_) => Status::MethodNotAllowed,
             Self::NoRoute(NoRoute::UnknownHost) => Status::MisdirectedRequest,
-            Self::ListedThrottle { .. } => Status::TooManyRequests,
+            Self::ListedThrottle { .. } | Self::RateExceeded { .. } => Status::TooManyRequests,
             Self::HeadTooLarge(_) => Status::HeaderFieldsTooLarge,
             Self::UpgradeRefused => Status::NotImplemented,
             Self::ClientUnknown
@@ -323,6 +340,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::ListedThrottle { seconds, .. } => Some((*seconds).clamp(1, LONGEST_RETRY_AFTER)),
+            Self::RateExceeded { seconds, .. } => Some(u64::from(*seconds)),
             Self::Credential(CredentialFault::Token(TokenFault::KeysUnavailable { .. }))
             | Self::LoginToken(TokenFault::KeysUnavailable { .. })
             | Self::LogoutToken(TokenFault::KeysUnavailable { .. })

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use countersign_contract::assertion::{Claims, VERSION};
 use countersign_contract::binding::RequestBinding;
-use countersign_contract::name::SessionId;
+use countersign_contract::name::{ArmName, SessionId};
 use countersign_contract::policy::PolicyDigest;
 use countersign_contract::route::{Mode, Route};
 use countersign_contract::time::UnixSeconds;
@@ -30,6 +30,8 @@ pub struct Vouching<'a> {
     pub list_generation: Option<u64>,
     /// The client's address.
     pub client: IpAddr,
+    /// The arm of the route's experiment.
+    pub arm: Option<ArmName>,
     /// The version of this program.
     pub service_version: Option<u64>,
     /// Now.
@@ -62,8 +64,13 @@ impl Vouching<'_> {
         route: &Route,
         journal: &mut Journal,
     ) -> Result<String, Refusal> {
-        let Whom::Somebody(who) = whom else { return self.sign(whom, origin, journal) };
-        match (self.sign(whom, origin, journal), route.mode) {
+        let sign = |whom: &Whom, journal: &mut Journal| {
+            let claims = self.claims(whom, origin, journal);
+            journal.vouched(route, &claims);
+            self.mint(&claims, journal)
+        };
+        let Whom::Somebody(who) = whom else { return sign(whom, journal) };
+        match (sign(whom, journal), route.mode) {
             (Err(refusal), Mode::Observe) => journal.would(refusal),
             (Err(refusal), Mode::Off) => journal.detail(format!("nobody is vouched for: {refusal}")),
             (signed, _) => {
@@ -71,7 +78,7 @@ impl Vouching<'_> {
                 return signed;
             }
         }
-        self.sign(&Whom::Nobody, origin, journal)
+        sign(&Whom::Nobody, journal)
     }
 
     /// Signs it as it is.
@@ -79,9 +86,12 @@ impl Vouching<'_> {
     /// # Errors
     /// [`Refusal`] where it doesn't fit into an assertion.
     pub fn sign(&self, whom: &Whom, origin: &Origin, journal: &mut Journal) -> Result<String, Refusal> {
+        self.mint(&self.claims(whom, origin, journal), journal)
+    }
+
+    fn mint(&self, claims: &Claims, journal: &mut Journal) -> Result<String, Refusal> {
         let signer = self.keys.signer(self.settings.assertion_key.as_ref())?;
-        let claims = self.claims(whom, origin, journal);
-        let assertion = signer.mint(&claims)?;
+        let assertion = signer.mint(claims)?;
         journal.key(signer.id());
         Ok(assertion)
     }
@@ -101,7 +111,7 @@ impl Vouching<'_> {
             sid: None,
             groups: Vec::new(),
             bot: None,
-            arm: None,
+            arm: self.arm.clone(),
             known: false,
             ends: None,
             env: settings.environment.clone(),

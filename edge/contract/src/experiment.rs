@@ -63,7 +63,7 @@ impl Experiment {
     pub fn arm_of(&self, name: &ExperimentName, participant: Participant<'_>) -> Option<&ArmName> {
         let total: u64 = self.arms.values().map(|share| u64::from(*share)).sum();
         // A fraction of 2^64 of the whole, without the bias of a remainder.
-        let place = u128::from(hash(name, participant)) * u128::from(total) >> 64;
+        let place = (u128::from(hash(name, participant)) * u128::from(total)) >> 64;
         let mut end = 0;
         self.arms.iter().find_map(|(arm, share)| {
             end += u128::from(*share);
@@ -87,5 +87,5 @@ fn hash(name: &ExperimentName, participant: Participant<'_>) -> u64 {
         }
     }
     let digest = hash.finalize();
-    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    digest.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }

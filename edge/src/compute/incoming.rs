@@ -47,6 +47,9 @@ pub(super) fn read(request: &RequestHandle) -> Received {
     let fetch_mode = values("sec-fetch-mode");
     let fetch_dest = values("sec-fetch-dest");
     let fetch_site = values("sec-fetch-site");
+    let origin = values("origin");
+    let asks_for_method = values("access-control-request-method");
+    let asks_for_headers = values("access-control-request-headers");
     let signature = values("signature");
     let signature_input = values("signature-input");
     let signature_agent = values("signature-agent");
@@ -71,6 +74,9 @@ pub(super) fn read(request: &RequestHandle) -> Received {
         fetch_mode,
         fetch_dest,
         fetch_site,
+        origin,
+        asks_for_method,
+        asks_for_headers,
         signature,
         signature_input,
         signature_agent,

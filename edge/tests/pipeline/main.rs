@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod answers;
+mod arms;
 mod assertion_keys;
 mod bot;
 mod bots;
 mod browser;
 mod cookies;
+mod cors;
 mod discovery;
 mod exchange;
 mod failures;
@@ -29,6 +31,7 @@ mod modes;
 mod never_panics;
 mod origins;
 mod own_paths;
+mod rates;
 mod receipts;
 mod renewal;
 mod routes;

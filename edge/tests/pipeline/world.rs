@@ -7,6 +7,7 @@ use std::time::Duration;
 use countersign_contract::assertion::AssertionKeys;
 use countersign_contract::list::Action;
 use countersign_contract::policy::{EdgePolicy, PolicyDigest};
+use countersign_contract::route::{Penalty, Window};
 use countersign_contract::time::{UnixMillis, UnixSeconds};
 use countersign_edge::forward::Forward;
 use countersign_edge::pipeline;
@@ -14,6 +15,7 @@ use countersign_edge::platform::{
     ASSERTION_KEY, Attempt, CacheEntry, Fetch, FetchFault, Fetched, LIST_KEY, Make, OriginHead, Platform,
     SECRET_STORE, SESSION_KEY, SendFault, Store, StoreFault,
 };
+use countersign_edge::rate::{Counted, RateFault};
 use countersign_edge::sealed::{Kind, SessionKeys};
 use countersign_edge::session::{NewSession, Session};
 use serde_json::{Value, json};
@@ -59,6 +61,11 @@ pub(crate) struct World {
     /// How often that was fetched.
     pub(crate) bot_fetches: Cell<usize>,
     pub(crate) body: Vec<u8>,
+    /// Whether the platform's rate counter can be used.
+    pub(crate) counters: Result<(), RateFault>,
+    /// Everything that was counted, with the second it was counted in.
+    pub(crate) counted: RefCell<Vec<(Counted, u64)>>,
+    penalties: RefCell<HashMap<Counted, u64>>,
     drawn: Cell<u8>,
     cache: RefCell<HashMap<String, (Vec<u8>, u64)>>,
     locks: RefCell<HashMap<String, u64>>,
@@ -114,6 +121,9 @@ impl World {
             bot_server: RefCell::new(Ok(Fetched { status: 200, body: bot::directory() })),
             bot_fetches: Cell::new(0),
             body: vec![],
+            counters: Ok(()),
+            counted: RefCell::default(),
+            penalties: RefCell::default(),
             drawn: Cell::new(0),
             cache: RefCell::default(),
             locks: RefCell::default(),
@@ -304,9 +314,39 @@ impl Platform for World {
         self.locks.borrow_mut().insert(entry.key.clone(), self.now.get() + cool_down.as_secs());
         self.stored(entry, make)
     }
+
+    fn count(&self, counted: &Counted, window: Window) -> Result<u32, RateFault> {
+        self.counters.clone()?;
+        let now = self.now.get();
+        let mut all = self.counted.borrow_mut();
+        all.push((counted.clone(), now));
+        let in_window =
+            |(other, then): &&(Counted, u64)| other == counted && then + u64::from(window.get()) > now;
+        Ok(all.iter().filter(in_window).count().try_into().unwrap())
+    }
+
+    fn is_penalised(&self, counted: &Counted) -> Result<bool, RateFault> {
+        self.counters.clone()?;
+        Ok(self.penalties.borrow().get(counted).is_some_and(|until| *until > self.now.get()))
+    }
+
+    fn penalise(&self, counted: &Counted, penalty: Penalty) -> Result<(), RateFault> {
+        self.counters.clone()?;
+        self.penalties.borrow_mut().insert(counted.clone(), self.now.get() + u64::from(penalty.get()));
+        Ok(())
+    }
 }
 
 impl World {
+    /// Gives the policy experiments.
+    pub(crate) fn experiments(mut self, experiments: &Value) -> Self {
+        let items = self.config.as_mut().unwrap();
+        let mut policy = EdgePolicy::from_items(|key| items.get(key).cloned()).unwrap();
+        policy.experiments = serde_json::from_value(experiments.clone()).unwrap();
+        items.extend(policy.to_items().unwrap());
+        self
+    }
+
     fn stored(&self, entry: &CacheEntry, make: Make<'_>) -> Result<Vec<u8>, FetchFault> {
         let content = make()?;
         self.cache.borrow_mut().insert(entry.key.clone(), (content.clone(), self.now.get()));

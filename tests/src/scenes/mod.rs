@@ -1,12 +1,15 @@
 //! Every scene, in the order of the table that the demo prints.
 
+mod arms;
 mod bots;
 mod circuit;
+mod cors;
 mod crossing;
 mod hostile;
 mod listed;
 mod outage;
 pub mod people;
+mod rates;
 pub mod reason;
 mod receipts;
 mod reputation;
@@ -25,6 +28,9 @@ pub fn all() -> Vec<Scene> {
         routes::scenes(),
         sessions::scenes(),
         bots::scenes(),
+        arms::scenes(),
+        rates::scenes(),
+        cors::scenes(),
         crossing::scenes(),
         hostile::scenes(),
         services::scenes(),

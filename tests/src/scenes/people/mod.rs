@@ -1,6 +1,7 @@
 //! People: signing in, staying signed in and signing out, with a real identity provider and a real browser.
 
 mod keys;
+mod pages;
 mod provider;
 mod rotation;
 mod sign_in;
@@ -19,6 +20,7 @@ pub(super) fn scenes() -> Vec<Scene> {
         staying::scenes(),
         sign_out::scenes(),
         tokens::scenes(),
+        pages::scenes(),
         provider::scenes(),
         rotation::scenes(),
         keys::scenes(),
