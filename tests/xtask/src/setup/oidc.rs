@@ -1,4 +1,4 @@
-//! The packages of `tests/oidc`: a real OpenID provider, and what drives the browser.
+//! The packages of `tests/oidc`: a real OpenID provider, what drives the browser, and clients.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +19,7 @@ pub(super) fn bring() -> Result<(), Fault> {
         return Ok(());
     }
     shell::say(&format!(
-        "setup: installing the identity provider and the browser's driver by npm into {}\n       a download of some 15 MB; 60 MB when done",
+        "setup: installing the identity provider, the browser's driver and clients by npm into {}\n       a download of some 15 MB; 70 MB when done",
         root.display()
     ));
     npm::install_locked(&project, &root)
