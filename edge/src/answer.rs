@@ -15,6 +15,8 @@ pub enum Answer {
     Own(OwnAnswer),
     /// The origin's, with these changes; the platform holds its body.
     FromOrigin(OriginChanges),
+    /// Whatever HAProxy gives a client that the platform has joined to it.
+    HandedOver,
 }
 
 /// An answer of ours.

@@ -134,16 +134,7 @@ impl Platform for Compute {
             let same = incoming::copy(&request).map_err(fault)?;
             self.outgoing.set(Some((same, BodyHandle::new())));
         }
-        for name in &forward.remove {
-            if let Ok(name) = HeaderName::try_from(name.as_str()) {
-                request.remove_header(&name);
-            }
-        }
-        for (name, value) in &forward.set {
-            let value = HeaderValue::try_from(value.as_slice())
-                .map_err(|_| fault(format!("header `{name}` holds a control byte")))?;
-            request.insert_header(&HeaderName::from_static(name), &value);
-        }
+        change(&mut request, forward).map_err(fault)?;
         // An HTTP/2 request goes to an HTTP/1.1 backend only when told so.
         request.set_version(Version::HTTP_11);
         request.set_cache_override(&match forward.caching {
@@ -155,6 +146,16 @@ impl Platform for Compute {
         let head = incoming::read_origin(&response).map_err(fault)?;
         self.origin.set(Some((response, body)));
         Ok(head)
+    }
+
+    fn hand_over(&self, forward: &Forward) -> Result<(), SendFault> {
+        let fault = |reason: String| SendFault { backend: forward.backend.to_string(), reason };
+        let (mut request, _) =
+            self.outgoing.take().ok_or_else(|| fault("the request was sent before".to_owned()))?;
+        change(&mut request, forward).map_err(fault)?;
+        request.handoff_websocket(forward.backend.as_str()).map_err(|cause| fault(cause.to_string()))?;
+        ANSWERED.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchFault> {
@@ -209,10 +210,25 @@ impl Compute {
     fn deliver(&self, answer: Answer) {
         match (answer, self.origin.take()) {
             (Answer::FromOrigin(changes), Some((response, body))) => pass_on(response, body, &changes),
-            (Answer::FromOrigin(_), None) => {}
+            (Answer::FromOrigin(_), None) | (Answer::HandedOver, _) => {}
             (Answer::Own(answer), _) => send_own(&answer),
         }
     }
+}
+
+/// Takes out of a request and puts into it what `forward` says.
+fn change(request: &mut RequestHandle, forward: &Forward) -> Result<(), String> {
+    for name in &forward.remove {
+        if let Ok(name) = HeaderName::try_from(name.as_str()) {
+            request.remove_header(&name);
+        }
+    }
+    for (name, value) in &forward.set {
+        let value = HeaderValue::try_from(value.as_slice())
+            .map_err(|_| format!("header `{name}` holds a control byte"))?;
+        request.insert_header(&HeaderName::from_static(name), &value);
+    }
+    Ok(())
 }
 
 fn pass_on(mut response: ResponseHandle, body: BodyHandle, changes: &OriginChanges) {

@@ -31,3 +31,4 @@ pub mod shielding;
 pub mod signing;
 pub mod token;
 pub mod vouch;
+pub mod websocket;

@@ -4,7 +4,7 @@ use countersign_contract::assertion::Claims;
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::decision_id::DecisionId;
 use countersign_contract::list::ListMode;
-use countersign_contract::route::{Class, Mode, Route};
+use countersign_contract::route::{Class, Mode, Route, Upgrade};
 use countersign_contract::time::UnixSeconds;
 
 use crate::answer::{self, Additions, Answer, OriginChanges, OwnAnswer};
@@ -21,12 +21,13 @@ use crate::rate;
 use crate::receipt;
 use crate::record::{Journal, Passage};
 use crate::refusal::Refusal;
-use crate::scrub::{self, Canonical};
+use crate::scrub::Canonical;
 use crate::send::Outgoing;
-use crate::settings::Settings;
+use crate::settings::{Origin, Settings};
 use crate::shielding;
 use crate::signing::SigningKeys;
 use crate::vouch::{Vouching, Whom};
+use crate::websocket::{self, Cookies};
 
 /// Answers one request: lets it on to HAProxy under an assertion, or refuses it. Writes one record
 /// either way.
@@ -53,6 +54,7 @@ pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<Decis
             let changes = OriginChanges::of(&origin, journal.id(), additions);
             (Answer::FromOrigin(changes), Ok(passage), None)
         }
+        Ok(Ending::HandedOver(passage)) => (Answer::HandedOver, Ok(passage), None),
         Ok(Ending::Answered(outcome, answer)) => {
             let status = answer.status;
             (Answer::Own(answer.with(additions)), outcome, Some(status))
@@ -66,7 +68,7 @@ pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<Decis
     platform.log(&journal.line(platform.now(), platform.elapsed(), &outcome, status));
     match answer {
         Answer::Own(answer) => Answer::Own(answer.with_decision(journal.id())),
-        from_origin => from_origin,
+        from_elsewhere => from_elsewhere,
     }
 }
 
@@ -74,6 +76,8 @@ pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<Decis
 enum Ending {
     /// The origin has answered.
     Forwarded(Passage, OriginHead),
+    /// The origin will, and nobody here sees it.
+    HandedOver(Passage),
     /// We have, otherwise than by problem details.
     Answered(Result<Passage, Refusal>, OwnAnswer),
 }
@@ -95,10 +99,13 @@ fn pass(
     let settings = settings?;
     let keys = SigningKeys::load(platform)?;
     let client = received.client.ok_or(Refusal::ClientUnknown)?.to_canonical();
+    let upgrade = websocket::asked_for(received);
     let outgoing = Outgoing { platform, received, request: &request, settings: &settings };
 
-    // Another of our own locations has done all that follows.
-    if let Some((earlier, origin)) = shielding::earlier_hop(received, &request, &settings, &keys, now) {
+    // Another of our own locations has done all that follows; the platform hands no WebSocket from one to the next.
+    if let (Upgrade::None, Some((earlier, origin))) =
+        (upgrade, shielding::earlier_hop(received, &request, &settings, &keys, now))
+    {
         let claims = earlier.claims();
         journal.continues(claims.txn);
         journal.key(earlier.key());
@@ -132,6 +139,9 @@ fn pass(
     let desk = Desk::of(platform, received, &settings, request.authority.as_str(), now);
     match (own_path, &desk) {
         (None, _) => {}
+        (Some(_), _) if upgrade == Upgrade::Websocket => {
+            return Err(Refusal::UpgradeRefused("a path of our own".to_owned()));
+        }
         (Some(_), None) => return Err(Refusal::LoginUnconfigured),
         (Some(OwnPath::BackchannelLogout), Some(desk)) => {
             return end_log_in(desk, &outgoing, &vouching, journal);
@@ -151,6 +161,7 @@ fn pass(
     let route = policy.route(&request)?;
     journal.route(route);
     cors::apply(received, route, additions);
+    websocket::check_route(upgrade, route, journal)?;
 
     // Identify: nothing personal on a public route, unless the list asks for it.
     let must_sign_in = list.standing().wants_identity();
@@ -196,6 +207,14 @@ fn pass(
         return Ok(Ending::Answered(Ok(Passage::Renewal), answer));
     }
 
+    // A WebSocket is opened by a page, and no cookie says by which.
+    let cookies = match upgrade {
+        Upgrade::Websocket => {
+            websocket::check_page(received, request.authority.as_str(), route, judged, journal)?
+        }
+        Upgrade::None => Cookies::Kept,
+    };
+
     // Forward, with our word for it: another one for each attempt.
     let whom = match (identified, route.class) {
         (Identified::Somebody(who), Class::Private) => Whom::Somebody(who),
@@ -206,15 +225,22 @@ fn pass(
     vouching.list_generation = list.standing().generation;
     let who = if let Whom::Somebody(who) = &whom { Some(&who.subject) } else { None };
     vouching.arm = arm::assign(platform, received, &policy, route, who, additions);
-    let answered = outgoing.send(Handling::of(route), journal, |origin, journal| {
-        vouching.vouch(&whom, origin, route, journal)
-    })?;
+    let handling = Handling::of(route);
+    let vouch = |origin: &Origin, journal: &mut Journal| vouching.vouch(&whom, origin, route, journal);
+    let answered = match upgrade {
+        Upgrade::None => Some(outgoing.send(handling, journal, vouch)?),
+        Upgrade::Websocket => {
+            websocket::hand_over(&outgoing, handling, cookies, journal, vouch)?;
+            None
+        }
+    };
     let passage = match route.mode {
         _ if journal.would_have_refused() => Passage::Observed,
         Mode::Off => Passage::NotJudged,
+        Mode::Observe | Mode::Enforce if answered.is_none() => Passage::HandedOver,
         Mode::Observe | Mode::Enforce => Passage::Forwarded,
     };
-    Ok(Ending::Forwarded(passage, answered))
+    Ok(answered.map_or(Ending::HandedOver(passage), |answered| Ending::Forwarded(passage, answered)))
 }
 
 /// Answers somebody who signs in or out; what doesn't work out is said in a page.
@@ -284,9 +310,6 @@ fn read(received: &Received) -> Result<Canonical<'_>, Refusal> {
     let request = Canonical::read(received)?;
     if request.is_refused_method() {
         return Err(Refusal::MethodRefused(request.method.as_str().to_owned()));
-    }
-    if scrub::asks_for_websocket(received) {
-        return Err(Refusal::UpgradeRefused);
     }
     Ok(request)
 }

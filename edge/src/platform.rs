@@ -268,6 +268,12 @@ pub trait Platform {
     /// [`SendFault`] if no answer came.
     fn send(&self, forward: &Forward, attempt: Attempt) -> Result<OriginHead, SendFault>;
 
+    /// Has the platform join client and backend for a WebSocket, changed as `forward` says; no answer is seen.
+    ///
+    /// # Errors
+    /// [`SendFault`] if the platform doesn't do that.
+    fn hand_over(&self, forward: &Forward) -> Result<(), SendFault>;
+
     /// Asks an issuer for something, following no redirect.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub enum Passage {
     Observed,
     /// The route is off.
     NotJudged,
+    /// The same of a WebSocket, which the platform has joined to HAProxy: its answer isn't seen.
+    HandedOver,
     /// An earlier hop has judged it.
     ShieldingHop,
     /// A browser asked what a page may send.
@@ -51,6 +53,7 @@ impl Passage {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Forwarded => "forwarded",
+            Self::HandedOver => "handed-over",
             Self::Observed => "observed",
             Self::NotJudged => "not-judged",
             Self::ShieldingHop => "shielding-hop",

@@ -43,9 +43,15 @@ pub enum Refusal {
     /// A method that no route can open.
     #[error("method `{0}` is never let on")]
     MethodRefused(String),
-    /// A WebSocket.
-    #[error("the request asks for a WebSocket, which is not handled yet")]
-    UpgradeRefused,
+    /// A WebSocket where none is taken.
+    #[error("the request asks for a WebSocket, and {0} is for none")]
+    UpgradeRefused(String),
+    /// A WebSocket that a page opens which may not.
+    #[error("the request asks for a WebSocket: {0}, expected a page of this host or of the route's `cors`")]
+    CrossSiteWebsocket(String),
+    /// A WebSocket to a host that no backend is for.
+    #[error("no WebSocket can be handed over: none of `origins` has `{0}` in its `websockets`")]
+    UpgradeUnconfigured(String),
     /// The platform names no client.
     #[error("the platform gives no client address: expected a request from a client")]
     ClientUnknown,
@@ -240,7 +246,9 @@ impl Refusal {
             Self::NoRoute(NoRoute::MethodNotListed) => "method-not-listed",
             Self::HeadTooLarge(_) => "head-too-large",
             Self::MethodRefused(_) => "method-refused",
-            Self::UpgradeRefused => "upgrade-refused",
+            Self::UpgradeRefused(_) => "upgrade-refused",
+            Self::CrossSiteWebsocket(_) => "cross-site-websocket",
+            Self::UpgradeUnconfigured(_) => "upgrade-unconfigured",
             Self::ClientUnknown => "client-unknown",
             Self::ListedBlock { .. } => "listed-block",
             Self::ListedThrottle { .. } => "listed-throttle",
@@ -299,7 +307,9 @@ impl Refusal {
             Self::Credential(CredentialFault::Token(TokenFault::GroupsOverage(_)))
             | Self::LoginToken(_)
             | Self::LoginRefused(_)
-            | Self::CrossSite => Status::Forbidden,
+            | Self::CrossSite
+            | Self::UpgradeRefused(_)
+            | Self::CrossSiteWebsocket(_) => Status::Forbidden,
             Self::LogoutToken(_) => Status::BadRequest,
             Self::OwnPathUnknown | Self::LoginUnconfigured => Status::NotFound,
             Self::OwnPathMethod { .. } => Status::MethodNotAllowed,
@@ -319,8 +329,8 @@ impl Refusal {
             Self::NoRoute(NoRoute::UnknownHost) => Status::MisdirectedRequest,
             Self::ListedThrottle { .. } | Self::RateExceeded { .. } => Status::TooManyRequests,
             Self::HeadTooLarge(_) => Status::HeaderFieldsTooLarge,
-            Self::UpgradeRefused => Status::NotImplemented,
             Self::ClientUnknown
+            | Self::UpgradeUnconfigured(_)
             | Self::SettingsUnreadable(_)
             | Self::KeyUnreadable(_)
             | Self::PolicyUnreadable(_)
@@ -351,6 +361,7 @@ impl Refusal {
             | Self::PolicyUnreadable(_)
             | Self::SessionKeysUnreadable(_)
             | Self::ClientSecretUnreadable(_)
+            | Self::UpgradeUnconfigured(_)
             | Self::Credential(CredentialFault::Session(SessionFault::Keys(_))) => {
                 Some(RETRY_AFTER_CONFIGURATION)
             }

@@ -133,13 +133,3 @@ pub fn is_own(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     header::OWN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
 }
-
-/// Whether the request asks to become a WebSocket (RFC 6455 section 4.1). Other upgrades may be
-/// ignored (RFC 9110 section 7.8), and are.
-#[must_use]
-pub fn asks_for_websocket(received: &Received) -> bool {
-    received.upgrade.iter().any(|value| {
-        let mut protocols = value.split(|byte| *byte == b',');
-        protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-    })
-}

@@ -10,7 +10,7 @@ use crate::platform::{Attempt, OriginHead, Platform, Received};
 use crate::record::Journal;
 use crate::refusal::Refusal;
 use crate::scrub::{self, Canonical};
-use crate::settings::{Origin, Settings};
+use crate::settings::{BackendName, Origin, Settings};
 
 /// Headers that say something of a body.
 const OF_BODY: [&str; 4] = ["content-length", "content-type", "content-encoding", "transfer-encoding"];
@@ -47,7 +47,8 @@ impl<P: Platform> Outgoing<'_, P> {
                 journal.continues(DecisionId::from_random(random));
             }
             let assertion = vouch(origin, journal)?;
-            match self.platform.send(&self.forward(handling, origin, assertion.into_bytes()), attempt) {
+            let forward = self.forward(handling, &origin.backend, assertion.into_bytes());
+            match self.platform.send(&forward, attempt) {
                 Ok(answered) => return check_status(answered),
                 Err(fault) => failed = Some(fault),
             }
@@ -61,7 +62,8 @@ impl<P: Platform> Outgoing<'_, P> {
     /// [`Refusal`] where the origin gave no answer.
     pub fn pass_through(&self, handling: Handling, origin: &Origin) -> Result<OriginHead, Refusal> {
         let assertion = self.received.assertion.first().cloned().unwrap_or_default();
-        check_status(self.platform.send(&self.forward(handling, origin, assertion), Attempt::Last)?)
+        let forward = self.forward(handling, &origin.backend, assertion);
+        check_status(self.platform.send(&forward, Attempt::Last)?)
     }
 
     /// Every origin for a request that can be repeated; of others nobody knows how much has arrived.
@@ -84,7 +86,8 @@ impl<P: Platform> Outgoing<'_, P> {
 
     /// What goes to HAProxy: the request as sent, without what only we may say and without what proves
     /// who is asking, under exactly one assertion.
-    fn forward(&self, handling: Handling, origin: &Origin, assertion: Vec<u8>) -> Forward {
+    #[must_use]
+    pub fn forward(&self, handling: Handling, backend: &BackendName, assertion: Vec<u8>) -> Forward {
         let Self { received, request, .. } = self;
         let mut remove: Vec<String> =
             received.header_names.iter().filter(|name| scrub::is_dropped(name)).cloned().collect();
@@ -111,7 +114,7 @@ impl<P: Platform> Outgoing<'_, P> {
         }
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
         let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
-        Forward { backend: origin.backend.clone(), remove, set, body, caching }
+        Forward { backend: backend.clone(), remove, set, body, caching }
     }
 }
 

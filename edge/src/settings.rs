@@ -10,6 +10,9 @@ pub use issuer::{BearerTokens, Issuer, NotTheirs, SigningAlgorithm};
 pub use login::{ClientAuthentication, Login};
 pub use text::{BackendName, HttpUrl, IssuerName, NotASetting, SubjectPrefix};
 
+use std::collections::BTreeMap;
+
+use countersign_contract::canonical::Authority;
 use countersign_contract::name::{Audience, Environment, KeyId, ServiceName};
 use serde::Deserialize;
 use thiserror::Error;
@@ -72,6 +75,24 @@ pub struct Origin {
     pub backend: BackendName,
     /// The data centre that is vouched to: `aud` of the assertions.
     pub audience: Audience,
+    /// The backends for WebSockets by host: that of a host has it as its host override.
+    #[serde(default)]
+    pub websockets: BTreeMap<String, BackendName>,
+}
+
+impl Origin {
+    fn check(&self) -> Result<(), String> {
+        let is_host = |text: &String| {
+            let canonical = Authority::parse(text.as_bytes());
+            canonical.is_ok_and(|canonical| canonical.host() == text)
+        };
+        self.websockets.keys().find(|host| !is_host(host)).map_or(Ok(()), |host| {
+            let backend = &self.backend;
+            Err(format!(
+                "origin `{backend}`: `{host}` in `websockets` is no host in lower case without a port"
+            ))
+        })
+    }
 }
 
 /// One data centre or more, in the order in which they are tried.
@@ -160,6 +181,7 @@ impl Settings {
             let skew = self.clock_skew_seconds;
             return Err(format!("`clock_skew_seconds` is {skew}, expected at most {LONGEST_SKEW_SECONDS}"));
         }
+        self.origins.iter().try_for_each(Origin::check)?;
         self.issuers.iter().try_for_each(Issuer::check)?;
         issuer::check_side_by_side(&self.issuers)?;
         self.logins.iter().try_for_each(|login| login.check(&self.issuers))?;

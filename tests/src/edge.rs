@@ -20,8 +20,8 @@ use crate::receipts;
 use crate::records::{self, Joined};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
-use crate::viceroy::{EdgeStores, Items, Viceroy};
-use crate::world::{AUDIENCE, ENVIRONMENT, SERVICE};
+use crate::viceroy::{EdgeStores, Items, Viceroy, WEBSOCKETS};
+use crate::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
 
 /// The list that an edge begins with.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ fn settings(provider: &Provider) -> Value {
         "version": 1,
         "service": SERVICE,
         "environment": ENVIRONMENT,
-        "origins": [{ "backend": "haproxy", "audience": AUDIENCE }],
+        "origins": [{ "backend": "haproxy", "audience": AUDIENCE, "websockets": { HOST: WEBSOCKETS } }],
         "assertion_lifetime_seconds": 30,
         "clock_skew_seconds": 30,
         "issuers": provider.issuers,

@@ -29,8 +29,8 @@ const AGENTS: &str = "countersign-agents";
 pub struct Addresses {
     /// Sockets of the two agents.
     pub agents: [PathBuf; 2],
-    /// The only server of pool `api`.
-    pub api: SocketAddr,
+    /// The only server of pool `api`, and the words behind it.
+    pub api: String,
     /// The only server of pool `admin`.
     pub admin: SocketAddr,
     /// The only server of pool `web`.
@@ -105,7 +105,7 @@ impl Haproxy {
             ("COUNTERSIGN_BIND", address.to_string()),
             ("COUNTERSIGN_AGENT_1", format!("unix@{}", agent_1.display())),
             ("COUNTERSIGN_AGENT_2", format!("unix@{}", agent_2.display())),
-            ("COUNTERSIGN_POOL_API", addresses.api.to_string()),
+            ("COUNTERSIGN_POOL_API", addresses.api.clone()),
             ("COUNTERSIGN_POOL_ADMIN", addresses.admin.to_string()),
             ("COUNTERSIGN_POOL_WEB", addresses.web.to_string()),
             ("COUNTERSIGN_STATS", stats.display().to_string()),

@@ -47,6 +47,7 @@ pub mod scenes;
 pub mod script;
 pub mod services;
 pub mod site;
+pub mod streams;
 pub mod tap;
 pub mod tls_front;
 pub mod trouble;

@@ -105,7 +105,7 @@ impl Node {
         }
         let addresses = Addresses {
             agents: agent_sockets.clone(),
-            api: pools.api,
+            api: pools.api_speaks.server(pools.api),
             admin: pools.admin,
             web: pools.web,
             peering: plan.peering,
@@ -187,11 +187,16 @@ impl Node {
         let decision_id = decision_id(answer);
         let mut marks = vec![ask.marker.as_str()];
         marks.extend(decision_id.as_deref());
+        self.found(since, &marks).await
+    }
+
+    /// What HAProxy and the agents wrote after `since` on lines with one of the marks.
+    pub async fn found(&self, since: Places, marks: &[&str]) -> Joined {
         let journal = &self.haproxy_journals.out;
-        let haproxy = records::find(journal, since.haproxy, &marks, records::PATIENCE).await;
+        let haproxy = records::find(journal, since.haproxy, marks, records::PATIENCE).await;
         let asked = haproxy.as_ref().is_some_and(|record| record.text("verdict").is_some());
         let agent = if asked && !self.agents.is_empty() {
-            records::find(&self.agent_journals.out, since.agent, &marks, records::PATIENCE).await
+            records::find(&self.agent_journals.out, since.agent, marks, records::PATIENCE).await
         } else {
             None
         };

@@ -25,6 +25,28 @@ pub struct PoolAddresses {
     pub admin: SocketAddr,
     /// Of pool `web`.
     pub web: SocketAddr,
+    /// What the server of pool `api` speaks.
+    pub api_speaks: Speaks,
+}
+
+/// The protocol between HAProxy and a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS.
+    Http2,
+}
+
+impl Speaks {
+    /// A server's address and the words behind it in HAProxy's configuration.
+    #[must_use]
+    pub fn server(self, address: SocketAddr) -> String {
+        match self {
+            Self::Http1 => address.to_string(),
+            Self::Http2 => format!("{address} proto h2"),
+        }
+    }
 }
 
 impl Pools {
@@ -44,7 +66,12 @@ impl Pools {
     /// Where they listen.
     #[must_use]
     pub fn addresses(&self) -> PoolAddresses {
-        PoolAddresses { api: self.api.address(), admin: self.admin.address(), web: self.web.address() }
+        PoolAddresses {
+            api: self.api.address(),
+            admin: self.admin.address(),
+            web: self.web.address(),
+            api_speaks: Speaks::Http1,
+        }
     }
 
     /// Requests that all applications together have answered.

@@ -9,6 +9,7 @@ use crate::pieces::Subject;
 use crate::scene::{Manners, Play, Row, Scene, Stage, Whose};
 use crate::scenes;
 use crate::site::Site;
+use crate::streams::Streams;
 use crate::world::{Front, Plan, World};
 
 /// One HAProxy to test, and the world that the scenes with manners share.
@@ -16,6 +17,7 @@ pub struct Runner {
     subject: Subject,
     front: Front,
     common: OnceCell<Result<World, String>>,
+    streams: OnceCell<Result<Streams, String>>,
     site: OnceCell<Result<Site, String>>,
 }
 
@@ -23,17 +25,20 @@ impl Runner {
     /// Nothing is started before the first scene is played.
     #[must_use]
     pub fn new(subject: Subject, front: Front) -> Self {
-        Self { subject, front, common: OnceCell::new(), site: OnceCell::new() }
+        Self { subject, front, common: OnceCell::new(), streams: OnceCell::new(), site: OnceCell::new() }
     }
 
     /// Whether this stage has all that the scene needs.
     #[must_use]
     pub fn has_stage_for(&self, scene: &Scene) -> bool {
         match scene.play {
-            Play::World { stage: Stage::Whole, .. } | Play::Circuit { .. } | Play::Site { .. } => {
-                self.front == Front::Edge
-            }
-            Play::World { stage: Stage::FromHaproxy, .. } | Play::Cluster { .. } => true,
+            Play::World { stage: Stage::Whole, .. }
+            | Play::Streams { stage: Stage::Whole, .. }
+            | Play::Circuit { .. }
+            | Play::Site { .. } => self.front == Front::Edge,
+            Play::World { stage: Stage::FromHaproxy, .. }
+            | Play::Streams { stage: Stage::FromHaproxy, .. }
+            | Play::Cluster { .. } => true,
         }
     }
 
@@ -42,11 +47,7 @@ impl Runner {
     pub async fn play(&self, scene: &Scene) -> Row {
         let played = match &scene.play {
             Play::World { manners: Manners::OwnWorld(agents), stage, play } => {
-                let front = match stage {
-                    Stage::Whole => Front::Edge,
-                    Stage::FromHaproxy => Front::Nothing,
-                };
-                match World::start(Plan { subject: self.subject, front, agents: *agents }).await {
+                match World::start(self.plan(*stage, *agents)).await {
                     Ok(world) => play(&world).await,
                     Err(trouble) => Err(trouble),
                 }
@@ -55,6 +56,19 @@ impl Runner {
                 Ok(world) => {
                     let _quiet = world.claim(*manners).await;
                     play(world).await
+                }
+                Err(why) => return named(scene, Row::failed(why.to_owned())),
+            },
+            Play::Streams { manners: Manners::OwnWorld(agents), stage, play } => {
+                match Streams::start(self.plan(*stage, *agents)).await {
+                    Ok(streams) => play(&streams).await,
+                    Err(trouble) => Err(trouble),
+                }
+            }
+            Play::Streams { manners, play, .. } => match self.streams().await {
+                Ok(streams) => {
+                    let _quiet = streams.world().claim(*manners).await;
+                    play(streams).await
                 }
                 Err(why) => return named(scene, Row::failed(why.to_owned())),
             },
@@ -83,13 +97,32 @@ impl Runner {
     /// # Errors
     /// Why it could not be set, the same for every caller.
     pub async fn common(&self) -> Result<&World, &str> {
-        let plan = Plan { subject: self.subject, front: self.front, agents: Agents::Real };
+        let plan = self.common_plan();
         let start = || async move { World::start(plan).await.map_err(|trouble| trouble.to_string()) };
         self.common.get_or_init(start).await.as_ref().map_err(String::as_str)
     }
 }
 
 impl Runner {
+    fn common_plan(&self) -> Plan {
+        Plan { subject: self.subject, front: self.front, agents: Agents::Real }
+    }
+
+    /// What a scene gets that has a world of its own.
+    fn plan(&self, stage: Stage, agents: Agents) -> Plan {
+        let front = match stage {
+            Stage::Whole => Front::Edge,
+            Stage::FromHaproxy => Front::Nothing,
+        };
+        Plan { subject: self.subject, front, agents }
+    }
+
+    async fn streams(&self) -> Result<&Streams, &str> {
+        let plan = self.common_plan();
+        let start = || async move { Streams::start(plan).await.map_err(|trouble| trouble.to_string()) };
+        self.streams.get_or_init(start).await.as_ref().map_err(String::as_str)
+    }
+
     async fn site(&self) -> Result<&Site, &str> {
         let start = || async move {
             let site = Site::start(self.subject, scenes::people::RULES).await;

@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::node::Agents;
 use crate::publisher::Rules;
 use crate::site::{Site, SiteRules};
+use crate::streams::Streams;
 use crate::trouble::Trouble;
 use crate::world::World;
 
@@ -66,6 +67,15 @@ pub enum Play {
         /// The scene itself.
         play: PlayOn<Circuit>,
     },
+    /// Before an application that keeps streams open.
+    Streams {
+        /// What it needs.
+        stage: Stage,
+        /// How it gets on with others: [`Manners::OwnWorld`] for a stage of its own.
+        manners: Manners,
+        /// The scene itself.
+        play: PlayOn<Streams>,
+    },
     /// On a site that people sign in to.
     Site {
         /// Whose.
@@ -101,6 +111,16 @@ impl Scene {
         play: impl for<'a> Fn(&'a World) -> Playing<'a> + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), play: Play::World { stage, manners, play: Box::new(play) } }
+    }
+
+    /// A scene before an application that keeps streams open.
+    pub fn on_streams(
+        name: impl Into<String>,
+        stage: Stage,
+        manners: Manners,
+        play: impl for<'a> Fn(&'a Streams) -> Playing<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), play: Play::Streams { stage, manners, play: Box::new(play) } }
     }
 
     /// A scene on a cluster.

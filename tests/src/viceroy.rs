@@ -15,6 +15,7 @@ use crate::pieces;
 use crate::process::{Journals, Process};
 use crate::reaper::Reaper;
 use crate::trouble::Trouble;
+use crate::world::HOST;
 
 /// Longest wait for the compiled program: two seconds of one core, more on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -27,6 +28,9 @@ pub const LIST_STORE: &str = "countersign_list";
 pub const SECRET_STORE: &str = "countersign_secrets";
 /// The log endpoint of the edge's records; Viceroy prints `NAME :: LINE`.
 pub const LOG_ENDPOINT: &str = "countersign";
+
+/// The backend of HAProxy for WebSockets to [`HOST`]: the runtime sends its host there, whatever the client said.
+pub const WEBSOCKETS: &str = "haproxy-www";
 
 /// The backend of a data centre that can't be reached.
 pub const ELSEWHERE: &str = "elsewhere";
@@ -190,6 +194,10 @@ language = "other"
 
 [local_server.backends.haproxy]
 url = "http://{haproxy}"
+
+[local_server.backends.{WEBSOCKETS}]
+url = "http://{haproxy}"
+override_host = "{HOST}"
 
 [local_server.backends.{ELSEWHERE}]
 url = "http://{elsewhere}"

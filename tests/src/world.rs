@@ -16,7 +16,7 @@ use crate::identity_provider::IdentityProvider;
 use crate::listing::Listing;
 use crate::node::{Agents, Node, NodePlan};
 use crate::pieces::Subject;
-use crate::pools::Pools;
+use crate::pools::{PoolAddresses, Pools};
 use crate::reaper::Reaper;
 use crate::scene::Manners;
 use crate::services;
@@ -94,6 +94,17 @@ impl World {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(plan: Plan) -> Result<Self, Trouble> {
+        Self::start_before(plan, |pools| pools).await
+    }
+
+    /// As [`World::start`], with other servers in the pools: `servers` is given those that would be there.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn start_before(
+        plan: Plan,
+        servers: impl FnOnce(PoolAddresses) -> PoolAddresses,
+    ) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new()
             .prefix("countersign-")
             .tempdir()
@@ -104,7 +115,7 @@ impl World {
         let forge = services::EDGE.forge(&keys)?;
         let pools = Pools::start().await?;
         let node = NodePlan { subject: plan.subject, peering: Peering::None, agents: plan.agents };
-        let node = Node::start(node, pools.addresses(), &keys, folder.path(), &reaper).await?;
+        let node = Node::start(node, servers(pools.addresses()), &keys, folder.path(), &reaper).await?;
         let before = match plan.front {
             Front::Edge => {
                 let listing = Listing::new()?;

@@ -41,6 +41,7 @@ fn said<'a>(seen: &'a Seen, wanted: &str) -> Vec<&'a str> {
     let headers = match &seen.answer {
         Answer::Own(answer) => &answer.headers,
         Answer::FromOrigin(changes) => &changes.append,
+        Answer::HandedOver => panic!("nobody sees the answer: {}", seen.record),
     };
     headers.iter().filter(|(name, _)| *name == wanted).map(|(_, value)| value.as_str()).collect()
 }

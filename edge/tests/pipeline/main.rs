@@ -39,4 +39,5 @@ mod scrub;
 mod sessions;
 mod settings;
 mod shielding;
+mod websocket;
 mod world;

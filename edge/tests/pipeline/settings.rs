@@ -28,12 +28,16 @@ fn mistakes_are_told_with_what_was_expected() {
         *settings.pointer_mut(path).unwrap() = value;
         Settings::from_json(&settings.to_string()).unwrap_err().to_string()
     };
+    let with_websockets = |host: &str| json!({ "backend": "haproxy", "audience": "eu-1", "websockets": { host: "haproxy-www" } });
     for (path, value, told) in [
         ("/version", json!(2), "`version` is 2, expected 1"),
         ("/service", json!("a b"), "not a service name"),
         ("/origins", json!([]), "`origins` is empty"),
         ("/origins/0/backend", json!(""), "not a backend name"),
         ("/origins/0/backend", json!("a\nb"), "not a backend name"),
+        ("/origins/0", with_websockets("WWW.example.test"), "no host in lower case without a port"),
+        ("/origins/0", with_websockets("www.example.test:443"), "no host in lower case without a port"),
+        ("/origins/0", with_websockets("www.example.test:8443"), "no host in lower case without a port"),
         ("/assertion_lifetime_seconds", json!(0), "expected 1 to 60"),
         ("/assertion_lifetime_seconds", json!(61), "expected 1 to 60"),
         ("/clock_skew_seconds", json!(301), "at most 300"),

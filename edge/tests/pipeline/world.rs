@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) list: Items,
     pub(crate) secrets: Result<BTreeMap<String, Vec<u8>>, StoreFault>,
     pub(crate) origin: Result<OriginHead, SendFault>,
+    /// What the platform says to handing a WebSocket over.
+    pub(crate) handed_over: Result<(), SendFault>,
     /// Origins that can't be reached, by backend.
     pub(crate) unreachable: BTreeSet<&'static str>,
     pub(crate) key_server: RefCell<Result<Fetched, FetchFault>>,
@@ -111,6 +113,7 @@ impl World {
                 decisions: vec![],
                 receipts: vec![],
             }),
+            handed_over: Ok(()),
             unreachable: BTreeSet::new(),
             key_server: RefCell::new(Ok(Fetched { status: 200, body: issuer::published() })),
             metadata: RefCell::new(Ok(Fetched { status: 200, body: issuer::metadata().to_string().into() })),
@@ -260,6 +263,11 @@ impl Platform for World {
             return Err(SendFault { backend, reason: "connection refused".to_owned() });
         }
         self.origin.clone()
+    }
+
+    fn hand_over(&self, forward: &Forward) -> Result<(), SendFault> {
+        self.forwards.borrow_mut().push((forward.clone(), Attempt::Last));
+        self.handed_over.clone()
     }
 
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchFault> {

@@ -18,7 +18,7 @@ use crate::journal::Place;
 use crate::listing::Listing;
 use crate::node::{Agents, Node, NodePlan};
 use crate::pieces::Subject;
-use crate::pools::PoolAddresses;
+use crate::pools::{PoolAddresses, Speaks};
 use crate::reaper::Reaper;
 use crate::records::{self, Joined};
 use crate::services;
@@ -111,7 +111,7 @@ impl Stage {
         let tees = [tee("api").await?, tee("admin").await?, tee("web").await?];
         let [api, admin, web] = tees.each_ref().map(Tee::address);
         let plan = NodePlan { subject, peering: Peering::None, agents: Agents::Real };
-        let pools = PoolAddresses { api, admin, web };
+        let pools = PoolAddresses { api, admin, web, api_speaks: Speaks::Http1 };
         let node = Node::start(plan, pools, &keys, folder.path(), &reaper).await?;
         let listing = Listing::new()?;
         let list = EdgeList { items: listing.items()?, keys: listing.key() };

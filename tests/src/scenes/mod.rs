@@ -18,6 +18,7 @@ mod routes;
 mod services;
 mod sessions;
 mod spelling;
+mod websocket;
 
 use crate::scene::Scene;
 
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Scene> {
         receipts::scenes(),
         listed::scenes(),
         spelling::scenes(),
+        websocket::scenes(),
         outage::scenes(),
         restart::scenes(),
         reputation::scenes(),
