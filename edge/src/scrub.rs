@@ -10,17 +10,10 @@ use thiserror::Error;
 use crate::platform::{Protocol, Received};
 
 /// Headers that end at this hop (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2), or that would
-/// have the next one drop what we add or tunnel what nobody judged.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "http2-settings",
-];
+/// have the next one drop what we add or tunnel what nobody judged. `Proxy-Authorization` is
+/// [forbidden](header::FORBIDDEN_FROM_CLIENTS) with its twins.
+const HOP_BY_HOP: [&str; 7] =
+    ["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "http2-settings"];
 
 /// Methods that no route can open: a tunnel has no path to judge, a trace shows the headers that
 /// we add, and the platform takes a purge for an order to its cache.

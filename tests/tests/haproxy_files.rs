@@ -89,6 +89,11 @@ fn haproxy_removes_every_header_that_the_edge_removes() {
             );
         }
     }
+    for ours in
+        ["countersign-subject", "_countersign_subject", "x-countersign-subject", "http_countersign_subject"]
+    {
+        assert!(rules.iter().any(|rule| rule.is_match(ours)), "`{ours}` reaches the application");
+    }
     for ordinary in
         ["accept", "cookie", "authorization", "x-request-id", "x-csrf-token", "host", "user-agent"]
     {

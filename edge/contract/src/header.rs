@@ -23,15 +23,16 @@ pub const OWN_PATH: &str = "/.countersign/";
 pub const SIGNED_OUT_PATH: &str = "/.countersign/backchannel-logout";
 
 /// Prefixes of the names that only Countersign may set. Application servers fold `-` and `_`
-/// together (CGI, WSGI, Rack), so both twins are ours; see [`is_forbidden_from_clients`] for the rest.
+/// together (CGI, WSGI, Rack), so both twins are ours. A client may not have one of them inside a name either,
+/// see [`is_forbidden_from_clients`].
 pub const OWN_PREFIXES: [&str; 2] = ["countersign-", "countersign_"];
 
 /// Headers that a client must never bring along, sorted: what proxies, platforms and frameworks
 /// believe about a client's address, scheme, host, path, method, certificate or identity, or take
-/// orders from (`proxy`: CVE-2016-5385, `x-middleware-`: CVE-2025-29927). A name matches after
-/// every byte of it that is no letter or digit was read as `-`. Names that end in `-` match as
-/// prefixes.
-pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
+/// orders from (`proxy`: CVE-2016-5385, `x-accel-` and `x-sendfile`: which file is sent,
+/// `x-middleware-`: CVE-2025-29927). A name matches after every byte of it that is no letter or digit
+/// was read as `-`. Names that end in `-` match as prefixes.
+pub const FORBIDDEN_FROM_CLIENTS: [&str; 102] = [
     "cf-access-",
     "cf-connecting-",
     "cf-pseudo-ipv4",
@@ -53,7 +54,9 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
     "oidc-id-token",
     "path-info",
     "proxy",
+    "proxy-authorization",
     "proxy-client-ip",
+    "redirect-url",
     "remote-addr",
     "remote-email",
     "remote-group",
@@ -61,6 +64,7 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
     "remote-ip",
     "remote-name",
     "remote-user",
+    "request-uri",
     "script-name",
     "shib-",
     "sm-user",
@@ -69,7 +73,7 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
     "tailscale-",
     "true-client-ip",
     "wl-proxy-",
-    "x-accel-mapping",
+    "x-accel-",
     "x-amzn-mtls-",
     "x-amzn-oidc-",
     "x-amzn-request-context",
@@ -89,9 +93,11 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
     "x-cluster-client-ip",
     "x-consumer-",
     "x-credential-",
+    "x-custom-ip-authorization",
     "x-endpoint-api-userinfo",
     "x-envoy-",
     "x-fastly-bot-",
+    "x-forward-for",
     "x-forwarded",
     "x-forwarded-",
     "x-goog-authenticated-",
@@ -107,10 +113,12 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
     "x-middleware-",
     "x-ms-client-principal",
     "x-ms-client-principal-",
+    "x-ms-original-url",
     "x-ms-token-",
     "x-now-route-matches",
     "x-original-",
     "x-originating-ip",
+    "x-override-url",
     "x-pomerium-",
     "x-prerender-revalidate",
     "x-proxyuser-ip",
@@ -119,10 +127,12 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
     "x-rewrite-",
     "x-scheme",
     "x-script-name",
-    "x-sendfile-type",
+    "x-sendfile",
+    "x-sendfile-",
     "x-ssl-",
     "x-tls-client-",
     "x-url-scheme",
+    "x-user",
     "x-waws-unencoded-url",
     "x-webauth-",
 ];
@@ -130,13 +140,15 @@ pub const FORBIDDEN_FROM_CLIENTS: [&str; 93] = [
 /// Whether a client may not send this header: one of ours, or one that names an identity, an
 /// address, a path or a method to servers that believe it.
 ///
+/// Ours is every name with `countersign-` in it: `X-Countersign-Subject` is near enough to be
+/// believed, and `HTTP_COUNTERSIGN_SUBJECT` is how gateways call `Countersign-Subject`.
 /// `name` is compared without case and with every byte but letters and digits read as `-`, since
 /// servers that make variables of headers fold them all together.
 #[must_use]
 pub fn is_forbidden_from_clients(name: &str) -> bool {
     let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let folded: String = name.chars().map(fold).collect();
-    if folded.starts_with("countersign-") {
+    if folded.contains("countersign-") {
         return true;
     }
     FORBIDDEN_FROM_CLIENTS.iter().any(|forbidden| {
@@ -154,6 +166,8 @@ mod tests {
             "Countersign-Assertion",
             "countersign_assertion",
             "COUNTERSIGN-anything",
+            "X-Countersign-Subject",
+            "HTTP_COUNTERSIGN_SUBJECT",
             "X-Forwarded-For",
             "x_forwarded_for",
             "X-Forwarded_Proto",

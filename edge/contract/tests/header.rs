@@ -22,6 +22,8 @@ fn names_that_servers_and_frameworks_believe_are_forbidden() {
         "X-Forwarded",
         "X-Forwarded-Client-Cert",
         "X-Real-IP",
+        "X-Forward-For",
+        "X-Custom-IP-Authorization",
         "Client-IP",
         "Remote-Addr",
         "WL-Proxy-Client-IP",
@@ -38,6 +40,10 @@ fn names_that_servers_and_frameworks_believe_are_forbidden() {
         "X-Envoy-Original-Path",
         "X-WAWS-Unencoded-URL",
         "X-Matched-Path",
+        "X-MS-Original-URL",
+        "X-Override-URL",
+        "Request-Uri",
+        "Redirect-Url",
         "Script-Name",
         "Path-Info",
         // What is done with the request.
@@ -46,12 +52,17 @@ fn names_that_servers_and_frameworks_believe_are_forbidden() {
         "X-Method-Override",
         "X-Middleware-Subrequest",
         "X-Accel-Mapping",
+        "X-Accel-Redirect",
+        "X-Accel-Internal",
+        "X-Sendfile",
         "X-Sendfile-Type",
         "Proxy",
         // Who is said to ask.
+        "Proxy-Authorization",
         "Remote-User",
         "Remote-Groups",
         "Remote-Email",
+        "X-User",
         "X-Remote-User",
         "X-Remote-Group",
         "X-Remote-Extra-Scopes",
@@ -82,6 +93,11 @@ fn names_that_servers_and_frameworks_believe_are_forbidden() {
         DECISION,
         SUBJECT,
         GROUPS,
+        // What could be taken for ours.
+        "_Countersign_Subject",
+        "-Countersign-Subject",
+        "X-Countersign-Subject",
+        "HTTP_COUNTERSIGN_SUBJECT",
     ] {
         assert!(is_forbidden_from_clients(name), "{name}");
     }
@@ -113,8 +129,12 @@ fn what_clients_really_send_passes() {
         "X-Request-Id",
         "X-Requested-With",
         "X-User-Id",
-        "Proxy-Authorization",
         "Countersignature",
+        "CountersignSubject",
+        "Request-Id",
+        "X-Accelerate",
+        "X-Forwarder",
+        "X-User-Agent",
         "Forwarded-Like",
         "",
     ] {
