@@ -19,6 +19,7 @@ use countersign_contract::decision_id::DecisionId;
 use countersign_contract::route::{Penalty, Window};
 use countersign_contract::time::UnixMillis;
 use countersign_edge::answer::{Answer, OriginChanges, OwnAnswer};
+use countersign_edge::certificate::ClientCertificate;
 use countersign_edge::forward::{Body, Caching, Forward};
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
@@ -120,6 +121,13 @@ impl Platform for Compute {
         again.write_all(&bytes).map_err(|e| FetchFault::Unreachable(e.to_string()))?;
         self.outgoing.set(Some((request, again)));
         Ok(bytes)
+    }
+
+    fn client_certificate(&self) -> Option<ClientCertificate> {
+        let (request, body) = self.outgoing.take()?;
+        let certificate = abi::client_certificate(&request);
+        self.outgoing.set(Some((request, body)));
+        certificate
     }
 
     fn send(&self, forward: &Forward, attempt: Attempt) -> Result<OriginHead, SendFault> {

@@ -118,7 +118,7 @@ fn by_token(
     let skew_seconds = settings.clock_skew_seconds;
     let expected = Expected { issuers: &settings.issuers, host, now, skew_seconds };
     let find = |issuer: &Issuer, wanted: Wanted<'_>| provider::find_key(platform, issuer, wanted);
-    let token = token::verify(token, &expected, find)?;
+    let token = token::verify(token, &expected, || platform.client_certificate(), find)?;
     Ok(Identity {
         subject: token.subject().clone(),
         session: token.session().cloned(),

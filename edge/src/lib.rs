@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod arm;
 pub mod bots;
+pub mod certificate;
 pub mod cors;
 pub mod credential;
 pub mod forward;

@@ -7,6 +7,7 @@ use countersign_contract::route::{Penalty, Window};
 use countersign_contract::time::UnixMillis;
 use thiserror::Error;
 
+use crate::certificate::ClientCertificate;
 use crate::forward::Forward;
 use crate::rate::{Counted, RateFault};
 use crate::settings::{BackendName, HttpUrl};
@@ -261,6 +262,10 @@ pub trait Platform {
     /// # Errors
     /// [`FetchFault::TooLong`] above `most` bytes, [`FetchFault::Unreachable`] where it breaks off.
     fn body(&self, most: usize) -> Result<Vec<u8>, FetchFault>;
+
+    /// The certificate that the client showed when it connected, where it did and the platform can tell. Each time
+    /// is two calls to the platform, so it is asked for only where a token is bound to one.
+    fn client_certificate(&self) -> Option<ClientCertificate>;
 
     /// Sends the request on, changed as `forward` says, and keeps the answer's body for delivery.
     ///

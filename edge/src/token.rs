@@ -16,6 +16,7 @@ pub use keys::{KeySet, KeySetFault, LONGEST_KEY_SET, NoKey, VerifyingKey, Wanted
 use countersign_contract::name::{SessionId, Subject};
 use countersign_contract::time::UnixSeconds;
 
+use crate::certificate::ClientCertificate;
 use crate::settings::{BearerTokens, Issuer, IssuerName};
 use claims::Claims;
 use presented::{Kind, Presented};
@@ -93,13 +94,15 @@ pub struct ExpectedParty<'a> {
 }
 
 /// Verifies a bearer token, cheap checks before dear ones: `find` may fetch keys and is asked only about
-/// a token whose every claim is in order.
+/// a token whose every claim is in order. `certificate`, that of the client, is asked for only where the
+/// token is bound to one.
 ///
 /// # Errors
 /// The first fault. Each has a code of its own.
 pub fn verify(
     token: &[u8],
     expected: &Expected<'_>,
+    certificate: impl FnOnce() -> Option<ClientCertificate>,
     find: impl FnOnce(&Issuer, Wanted<'_>) -> Result<VerifyingKey, TokenFault>,
 ) -> Result<VerifiedToken, TokenFault> {
     let presented = Presented::parse(token)?;
@@ -123,6 +126,7 @@ pub fn verify(
     check_algorithm(&presented, issuer)?;
     claims.check_times(expected.now, expected.skew_seconds)?;
     claims.check_audience(audience)?;
+    claims.check_confirmation(certificate)?;
     let session = claims.session(issuer, expected.issuers);
     Ok(VerifiedToken { session, ..believe(&presented, &claims, issuer, expected, find)? })
 }

@@ -6,9 +6,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use countersign_edge::certificate::{ClientCertificate, Standing};
 use countersign_edge::platform::StoreFault;
 use fastly::handle::{RequestHandle, ResponseHandle};
-use fastly_shared::FastlyStatus;
+use fastly_shared::{ClientCertVerifyResult, FastlyStatus};
 use fastly_sys::{
     fastly_config_store, fastly_http_downstream, fastly_http_req, fastly_http_resp, fastly_log,
 };
@@ -118,6 +119,37 @@ pub(super) fn client_address(request: &RequestHandle) -> Option<IpAddr> {
         (FastlyStatus::OK, 16) => Some(Ipv6Addr::from(octets).into()),
         _ => None,
     }
+}
+
+/// The certificate of the client's end of the connection. Whatever the platform can't tell is none.
+pub(super) fn client_certificate(request: &RequestHandle) -> Option<ClientCertificate> {
+    let handle = request.as_u32();
+    let pem = filled(USUAL_BUFFER, |buffer, written| {
+        // SAFETY: buffer and count outlive the call; see the promise of the host above.
+        unsafe {
+            fastly_http_downstream::downstream_tls_raw_client_certificate(
+                handle,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                written,
+            )
+        }
+    })
+    .ok()?;
+    let mut result = 0;
+    // SAFETY: the number outlives the call; see the promise of the host above.
+    let status =
+        unsafe { fastly_http_downstream::downstream_tls_client_cert_verify_result(handle, &raw mut result) };
+    if status.is_err() {
+        return None;
+    }
+    // Where a service has no mutual TLS the platform says `Ok` of no certificate, so the certificate comes first.
+    let standing = match ClientCertVerifyResult::from_u32(result) {
+        ClientCertVerifyResult::Ok => Standing::Trusted,
+        ClientCertVerifyResult::UnknownCa => Standing::UnknownAuthority,
+        _ => Standing::Refused,
+    };
+    ClientCertificate::from_pem(&pem, standing)
 }
 
 /// The status of an answer. The SDK panics on one outside 100 to 999.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fault::{TokenFault, shorten};
 use super::presented::unique_members;
+use crate::certificate::{ClientCertificate, Standing, Thumbprint};
 use crate::settings::Issuer;
 
 /// A date beyond this (year 9999) is nonsense, and sums with it must not overflow.
@@ -99,6 +100,34 @@ impl Claims {
         let of_others = ["nonce", "at_hash", "c_hash", "events"];
         let found = of_others.into_iter().find(|name| self.0.contains_key(*name));
         found.map_or(Ok(()), |name| Err(TokenFault::IdToken(name)))
+    }
+
+    /// That whoever sends the token is the one whom it is bound to (`cnf`, RFC 7800 section 3.1), by the client
+    /// certificate of the connection (RFC 8705 section 3.1). What is bound in another way is refused: to take it
+    /// for a bearer token would drop what its issuer promised.
+    pub(super) fn check_confirmation(
+        &self,
+        certificate: impl FnOnce() -> Option<ClientCertificate>,
+    ) -> Result<(), TokenFault> {
+        const CERTIFICATE: &str = "x5t#S256";
+        let Some(said) = self.0.get("cnf") else { return Ok(()) };
+        let members = said.as_object().ok_or_else(|| not_a("cnf", "an object"))?;
+        if let Some(other) = members.keys().find(|name| *name != CERTIFICATE) {
+            return Err(TokenFault::ConfirmationUnsupported(shorten(other)));
+        }
+        let bound = members.get(CERTIFICATE).and_then(|said| Thumbprint::parse(said.as_str()?));
+        let bound = bound.ok_or_else(|| not_a("cnf", "`x5t#S256` with 32 bytes in base64url"))?;
+        match certificate() {
+            None => Err(TokenFault::WrongCertificate("the connection has none")),
+            Some(shown) if shown.thumbprint() != bound => {
+                Err(TokenFault::WrongCertificate("that of the connection is another"))
+            }
+            // Nobody has to know its authority (RFC 8705 section 6.2).
+            Some(shown) => match shown.standing() {
+                Standing::Trusted | Standing::UnknownAuthority => Ok(()),
+                Standing::Refused => Err(TokenFault::WrongCertificate("the platform refuses that one")),
+            },
+        }
     }
 
     /// OpenID Connect Back-Channel Logout 1.0 section 2.4: what makes a log-out token one, and what keeps it

@@ -120,6 +120,12 @@ pub enum TokenFault {
         "the token lists no groups but says that there are too many (`{0}`): have the issuer list only those of the application, or use roles"
     )]
     GroupsOverage(&'static str),
+    /// Bound to a client certificate that isn't the one of the connection (RFC 8705 section 3).
+    #[error("the token is bound to a client certificate, and {0}")]
+    WrongCertificate(&'static str),
+    /// Bound to its sender by something that isn't looked at here (RFC 7800 section 3.1).
+    #[error("the token is bound to its sender by `{0}` of its `cnf`, expected `x5t#S256` alone")]
+    ConfirmationUnsupported(String),
     /// No `kid`, and more than one key that could be meant.
     #[error("the token's header has no `kid`, and the issuer has several keys for its `alg`")]
     KeyIdMissing,
@@ -186,6 +192,8 @@ impl TokenFault {
             Self::SubjectMissing => "token-subject-missing",
             Self::SubjectRefused(_) => "token-subject-refused",
             Self::GroupsMalformed(_) => "token-groups-malformed",
+            Self::WrongCertificate(_) => "token-certificate",
+            Self::ConfirmationUnsupported(_) => "token-confirmation",
             Self::KeyIdMissing => "token-key-id-missing",
             Self::UnknownKey(_) => "token-unknown-key",
             Self::AlgorithmMismatch { .. } => "token-algorithm-mismatch",

@@ -8,6 +8,7 @@ mod arms;
 mod assertion_keys;
 mod bot;
 mod bots;
+mod bound_tokens;
 mod browser;
 mod cookies;
 mod cors;

@@ -9,6 +9,7 @@ use countersign_contract::list::Action;
 use countersign_contract::policy::{EdgePolicy, PolicyDigest};
 use countersign_contract::route::{Penalty, Window};
 use countersign_contract::time::{UnixMillis, UnixSeconds};
+use countersign_edge::certificate::ClientCertificate;
 use countersign_edge::forward::Forward;
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
@@ -68,6 +69,10 @@ pub(crate) struct World {
     /// Everything that was counted, with the second it was counted in.
     pub(crate) counted: RefCell<Vec<(Counted, u64)>>,
     penalties: RefCell<HashMap<Counted, u64>>,
+    /// The certificate of whoever asks.
+    pub(crate) certificate: Option<ClientCertificate>,
+    /// How often it was asked for.
+    pub(crate) certificate_looks: Cell<usize>,
     drawn: Cell<u8>,
     cache: RefCell<HashMap<String, (Vec<u8>, u64)>>,
     locks: RefCell<HashMap<String, u64>>,
@@ -127,6 +132,8 @@ impl World {
             counters: Ok(()),
             counted: RefCell::default(),
             penalties: RefCell::default(),
+            certificate: None,
+            certificate_looks: Cell::new(0),
             drawn: Cell::new(0),
             cache: RefCell::default(),
             locks: RefCell::default(),
@@ -251,6 +258,11 @@ impl Platform for World {
 
     fn body(&self, most: usize) -> Result<Vec<u8>, FetchFault> {
         if self.body.len() > most { Err(FetchFault::TooLong(most)) } else { Ok(self.body.clone()) }
+    }
+
+    fn client_certificate(&self) -> Option<ClientCertificate> {
+        self.certificate_looks.set(self.certificate_looks.get() + 1);
+        self.certificate.clone()
     }
 
     fn send(&self, forward: &Forward, attempt: Attempt) -> Result<OriginHead, SendFault> {

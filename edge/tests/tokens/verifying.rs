@@ -40,7 +40,7 @@ pub(crate) fn come_to(document: &Document, vector: &Vector, shown_as: ShownAs) -
     };
     let token = vector.token.as_bytes();
     let verified = match shown_as {
-        ShownAs::Bearer => token::verify(token, &expected, find).map(identity),
+        ShownAs::Bearer => token::verify(token, &expected, || None, find).map(identity),
         ShownAs::IdToken => {
             let said = document.expected.as_ref().unwrap();
             let party = ExpectedParty { issuer: &issuers[0], client_id: &said.client_id, nonce: &said.nonce };

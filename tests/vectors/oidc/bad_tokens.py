@@ -256,8 +256,24 @@ def claims(keys):
         yield case(f"sub {compact(value)[:40]}", {"sub": value}, "subject-refused")
     for value in ("admins", 7, True, {"admins": True}, ["ops", 7], ["ops", None], [["ops"]], ""):
         yield case(f"groups {compact(value)}", {"groups": value}, "groups-malformed")
+    yield from confirmations(case)
     yield from dates(ec, case)
     yield from claims_that_are_no_object(ec)
+
+
+def confirmations(case):
+    """Tokens that are bound to their sender, who shows no client certificate."""
+    thumbprint = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"  # RFC 8705 appendix A
+    yield case("cnf x5t#S256", {"cnf": {"x5t#S256": thumbprint}}, "certificate")
+    for value in (
+        {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},  # RFC 9449 section 6.1
+        {"jwk": {"kty": "oct", "k": "AA"}},
+        {"kid": "k1"},
+        {"x5t#S256": thumbprint, "jkt": thumbprint},
+    ):
+        yield case(f"cnf {compact(value)}", {"cnf": value}, "confirmation")
+    for value in (None, thumbprint, [], {}, {"x5t#S256": None}, {"x5t#S256": thumbprint + "="}):
+        yield case(f"cnf {compact(value)}", {"cnf": value}, "malformed-claims")
 
 
 def dates(ec, case):
