@@ -19,7 +19,7 @@ struct BadToken {
     make: fn(&World) -> Result<String, Trouble>,
 }
 
-const BAD_TOKENS: [BadToken; 7] = [
+const BAD_TOKENS: [BadToken; 9] = [
     BadToken {
         name: "a token that has expired",
         reason: "token-expired",
@@ -46,6 +46,17 @@ const BAD_TOKENS: [BadToken; 7] = [
             }
             signed(world, &claims)
         },
+    },
+    BadToken {
+        // Viceroy has no TLS, so nobody has a certificate.
+        name: "a token that is bound to a certificate",
+        reason: "token-certificate",
+        make: |world| bound(world, "x5t#S256"),
+    },
+    BadToken {
+        name: "a token that is bound to a key by DPoP",
+        reason: "token-confirmation",
+        make: |world| bound(world, "jkt"),
     },
     BadToken {
         name: "a token signed by somebody else",
@@ -96,6 +107,16 @@ pub(super) fn scenes() -> Vec<Scene> {
 
 fn signed(world: &World, claims: &serde_json::Value) -> Result<String, Trouble> {
     world.idp()?.token_of(TokenAlgorithm::Es256, claims)
+}
+
+/// A good token that is bound by this member of `cnf`.
+fn bound(world: &World, member: &str) -> Result<String, Trouble> {
+    let mut claims = claims("ann", &["engineering"], now(), now() + 600);
+    if let Some(claims) = claims.as_object_mut() {
+        // RFC 8705 appendix A.
+        claims.insert("cnf".to_owned(), json!({ member: "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0" }));
+    }
+    signed(world, &claims)
 }
 
 async fn good_token(world: &World, algorithm: TokenAlgorithm) -> Result<Row, Trouble> {
