@@ -18,7 +18,8 @@ const OUR_NAMES: [&str; 3] = ["Countersign-Decision", "Countersign-Receipt", "Co
 /// One application server of a pool.
 ///
 /// Every answer is JSON: `{"pool": …, "line": "GET /… HTTP/1.1", "headers": [[name, value], …]}`,
-/// with status 200, or with the one that the query `?status=404` asks for.
+/// with status 200, or with the one that the query `?status=404` asks for, and with a header line for
+/// each `header=NAME%3A+VALUE` of it.
 /// It also answers with headers in our name, which must never get past HAProxy.
 #[derive(Debug)]
 pub struct Application {
@@ -42,7 +43,9 @@ impl Application {
                 "headers": received.headers,
                 "body": String::from_utf8_lossy(&received.body),
             }));
-            reply.status = wanted_status(&received.line).unwrap_or(reply.status);
+            let wanted = Wanted::of(&received.line);
+            reply.status = wanted.status.unwrap_or(reply.status);
+            reply.headers.extend(wanted.headers);
             for name in OUR_NAMES {
                 reply.headers.push((name.into(), MADE_UP.into()));
             }
@@ -65,10 +68,33 @@ impl Application {
     }
 }
 
-/// The status in a request line whose query begins with `status=`.
-fn wanted_status(line: &str) -> Option<u16> {
-    let (_, query) = line.split_whitespace().nth(1)?.split_once('?')?;
-    query.split('&').next()?.strip_prefix("status=")?.parse().ok()
+/// How a request wants to be answered.
+#[derive(Debug, Default)]
+struct Wanted {
+    status: Option<u16>,
+    headers: Vec<(String, String)>,
+}
+
+impl Wanted {
+    /// Reads the query of a request line.
+    fn of(line: &str) -> Self {
+        let mut wanted = Self::default();
+        let target = line.split_whitespace().nth(1).unwrap_or_default();
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "status" => wanted.status = value.parse().ok(),
+                "header" => wanted.headers.extend(header_line(&value)),
+                _ => {}
+            }
+        }
+        wanted
+    }
+}
+
+fn header_line(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(": ")?;
+    Some((name.to_owned(), value.to_owned()))
 }
 
 /// What an application saw of a request, read back from its answer.

@@ -63,8 +63,21 @@ impl Ask {
     /// To be answered with this status by the application, if it gets there.
     #[must_use]
     pub fn answered(mut self, status: u16) -> Self {
-        self.request.target.push_str(&format!("?status={status}"));
+        self.wish("status", &status.to_string());
         self
+    }
+
+    /// To be answered with this header line too, if it gets there.
+    #[must_use]
+    pub fn answered_with(mut self, name: &str, value: &str) -> Self {
+        self.wish("header", &format!("{name}: {value}"));
+        self
+    }
+
+    fn wish(&mut self, name: &str, value: &str) {
+        let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let separator = if self.request.target.contains('?') { '&' } else { '?' };
+        self.request.target.push_str(&format!("{separator}{name}={value}"));
     }
 
     /// With a body.

@@ -75,6 +75,17 @@ impl Tap {
         })
     }
 
+    /// How many connections brought bytes that contain `marker`: the edge opens one for each request.
+    #[must_use]
+    pub fn times(&self, marker: &str) -> usize {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let contains = |bytes: &&Arc<Mutex<Vec<u8>>>| {
+            let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            String::from_utf8_lossy(&bytes).contains(marker)
+        };
+        heard.iter().filter(contains).count()
+    }
+
     /// The value of a header that the edge sent with the request that contains `marker`.
     #[must_use]
     pub fn heard_header(&self, marker: &str, name: &str) -> Option<String> {

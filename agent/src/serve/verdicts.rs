@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_contract::name::GroupName;
+use countersign_contract::policy::PolicyDigest;
 use countersign_contract::receipt::ReceiptKeys;
 use countersign_contract::record::Verdict as Said;
+use countersign_contract::route::Class;
 use haproxy_wire::spop::server::{Agent, Answer};
 use haproxy_wire::spop::{Actions, Notify, Scope, TooLarge, Value};
 
@@ -53,7 +55,8 @@ impl Agent for Verdicts {
         };
         let (id, id_from) = decision_id(&verdict, &request);
         let receipt = receipt_of(&verdict, snapshot.receipts.as_ref());
-        if write(actions, &verdict, &id, receipt.as_deref()).is_err() {
+        let class = class_of(&verdict, snapshot.policy.digest());
+        if write(actions, &verdict, &id, class, receipt.as_deref()).is_err() {
             // HAProxy takes an answer without a verdict for a refusal; half of one it would keep.
             actions.clear();
             tracing::error!(decision_id = id, "the verdict doesn't fit into a frame: raise `max-frame-size`");
@@ -74,18 +77,29 @@ fn receipt_of(verdict: &Verdict<'_>, keys: Option<&ReceiptKeys>) -> Option<Strin
     }
 }
 
+/// What the edge's cache may have taken the route for: an edge that went by another policy may know it as public.
+fn class_of(verdict: &Verdict<'_>, own: &PolicyDigest) -> Option<Class> {
+    let route = verdict.route?;
+    let of_edge = verdict.assertion().and_then(|assertion| assertion.claims().pol.as_ref());
+    Some(if of_edge.is_some_and(|digest| digest != own) { Class::Public } else { route.class })
+}
+
 /// Writes the variables of a verdict, `verdict` itself last: HAProxy keeps what stands before a
 /// fault, so nothing may be half-said once it reads `allow`.
 fn write(
     actions: &mut Actions,
     verdict: &Verdict<'_>,
     id: &str,
+    class: Option<Class>,
     receipt: Option<&str>,
 ) -> Result<(), TooLarge> {
     set_text(actions, "decision_id", id)?;
     if let Some(route) = verdict.route {
         set_text(actions, "route", route.name.as_str())?;
         set_text(actions, "mode", route.mode.as_str())?;
+    }
+    if let Some(class) = class {
+        set_text(actions, "class", class.as_str())?;
     }
     // Of a word that says more than it may, nothing goes on: also where the route only observes.
     if let Some(vouched) = verdict.word.as_ref().and_then(Word::vouched) {

@@ -15,6 +15,7 @@ use countersign_contract::assertion::{AssertionKeys, AssertionSigner, Claims, Sh
 use countersign_contract::binding::RequestBinding;
 use countersign_contract::canonical::{Authority, Method, Target};
 use countersign_contract::decision_id::DecisionId;
+use countersign_contract::policy::PolicyDigest;
 use countersign_contract::receipt::ReceiptKeys;
 use ed25519_dalek::SigningKey;
 use haproxy_wire::spop::server::{Agent as _, Answer};
@@ -251,6 +252,11 @@ impl Stage {
         let list = Arc::new(List::default());
         let verdicts = Verdicts::new(snapshot, used, Arc::clone(&list), Arc::clone(&records));
         Self { verdicts, list, records, folder }
+    }
+
+    /// The digest of its policy.
+    pub(crate) fn policy(&self) -> PolicyDigest {
+        Policy::parse(POLICY).unwrap().digest().clone()
     }
 
     /// The names in the order of the ACK, and the variables.

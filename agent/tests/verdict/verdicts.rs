@@ -5,6 +5,7 @@ use countersign::reputation::table::Taught;
 use countersign::serve::now;
 use countersign_contract::client_key::ClientKey;
 use countersign_contract::list::Action as Listed;
+use countersign_contract::policy::PolicyDigest;
 use haproxy_wire::spop::{NotifyWriter, Value};
 
 use crate::stage::{API, Asked, Stage};
@@ -19,6 +20,7 @@ fn a_permitted_request_gets_its_pool_and_the_identity_and_the_verdict_last() {
             "decision_id",
             "route",
             "mode",
+            "class",
             "subject",
             "groups",
             "client_ip",
@@ -33,6 +35,7 @@ fn a_permitted_request_gets_its_pool_and_the_identity_and_the_verdict_last() {
         ("reason", "granted"),
         ("pool", "api"),
         ("route", "api"),
+        ("class", "private"),
         ("subject", "alice"),
         ("groups", "engineering"),
         ("client_ip", "ipv4 192.0.2.7"),
@@ -137,6 +140,25 @@ fn an_observing_route_lets_no_one_else_count_an_assertion() {
         assert!(!variables.contains_key("once"), "{variables:?}");
     }
     assert_eq!(stage.records()[1]["would"]["reason"], "replayed");
+}
+
+#[test]
+fn haproxy_is_told_which_answers_the_edge_may_keep() {
+    let stage = Stage::new(10);
+    let public = || Asked { target: "/static/a.css", ..API };
+    let class = |asked: &Asked| stage.ask(asked).1.get("class").cloned();
+    assert_eq!(class(&public().signed(&[])).as_deref(), Some("public"));
+    for private in [API, API.signed(&["engineering"]), Asked { target: "/legacy/x", ..API }] {
+        assert_eq!(class(&private).as_deref(), Some("private"));
+    }
+    let by = |policy: &PolicyDigest| {
+        let policy = policy.clone();
+        API.vouched(&["engineering"], |claims| claims.pol = Some(policy))
+    };
+    assert_eq!(class(&by(&stage.policy())).as_deref(), Some("private"));
+    // An edge that goes by another policy may know the route as public.
+    assert_eq!(class(&by(&PolicyDigest::of(b"another"))).as_deref(), Some("public"));
+    assert_eq!(class(&Asked { target: "/nowhere", ..API }), None);
 }
 
 #[test]

@@ -152,7 +152,7 @@ async fn fail_over(world: &World) -> Result<Row, Trouble> {
 }
 
 /// A claim of an assertion.
-fn claim(assertion: &str, name: &str) -> Option<Value> {
+pub(super) fn claim(assertion: &str, name: &str) -> Option<Value> {
     let claims = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
     serde_json::from_slice::<Value>(&claims).ok()?.get(name).cloned()
 }

@@ -2,6 +2,7 @@
 
 mod arms;
 mod bots;
+mod caching;
 mod circuit;
 mod cors;
 mod crossing;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Scene> {
         arms::scenes(),
         rates::scenes(),
         cors::scenes(),
+        caching::scenes(),
         crossing::scenes(),
         hostile::scenes(),
         services::scenes(),
