@@ -34,6 +34,10 @@ pub const CHROMIUM_VARIABLE: &str = "COUNTERSIGN_CHROMIUM";
 pub const NGINX_VARIABLE: &str = "COUNTERSIGN_NGINX";
 /// Another `php-cgi`.
 pub const PHP_VARIABLE: &str = "COUNTERSIGN_PHP_CGI";
+/// Another curl.
+pub const CURL_VARIABLE: &str = "COUNTERSIGN_CURL";
+/// Another nghttp.
+pub const NGHTTP_VARIABLE: &str = "COUNTERSIGN_NGHTTP";
 /// Folder with the packages of `tests/oidc`, as `npm ci` leaves it.
 pub const OIDC_VARIABLE: &str = "COUNTERSIGN_OIDC";
 
@@ -275,6 +279,23 @@ pub fn php() -> Result<PathBuf, Trouble> {
         "PHP's `php-cgi`",
         env::var_os(PHP_VARIABLE).map_or_else(|| "/usr/bin/php-cgi".into(), PathBuf::from),
     )
+}
+
+/// curl.
+///
+/// # Errors
+/// [`Trouble::Missing`] when it has not been installed.
+pub fn curl() -> Result<PathBuf, Trouble> {
+    existing("curl", env::var_os(CURL_VARIABLE).map_or_else(|| "/usr/bin/curl".into(), PathBuf::from))
+}
+
+/// nghttp, which speaks HTTP/2 alone.
+///
+/// # Errors
+/// [`Trouble::Missing`] when it has not been installed.
+pub fn nghttp() -> Result<PathBuf, Trouble> {
+    let path = env::var_os(NGHTTP_VARIABLE).map_or_else(|| "/usr/bin/nghttp".into(), PathBuf::from);
+    existing("nghttp", path)
 }
 
 /// A folder of the tests' own files.

@@ -3,6 +3,7 @@
 mod applications;
 mod browser;
 mod cargo_deny;
+mod clients;
 mod fastly_cli;
 mod haproxy;
 mod linker;
@@ -36,11 +37,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     arguments.haproxy.map_or(Ok(()), haproxy_of)
 }
 
-/// Everything that demo and tests need: the compiler's targets, the system's HAProxy, Viceroy.
+/// Everything that demo and tests need: the compiler's targets, the system's HAProxy, Viceroy, clients.
 pub(crate) fn for_the_stage() -> Result<(), Fault> {
     linker::check()?;
     wasm::bring()?;
     haproxy::bring_the_systems()?;
+    clients::bring()?;
     viceroy::bring()
 }
 
