@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::ask::{Ask, Observed, decision_id};
 use crate::bot::Bot;
-use crate::client::PATIENCE;
+use crate::client::{Answer, PATIENCE};
 use crate::command_line;
 use crate::forge::Sender;
 use crate::identity_provider::{self, IdentityProvider, TokenAlgorithm};
-use crate::node::Node;
+use crate::journal::Place;
+use crate::node::{Node, Places};
 use crate::pieces;
 use crate::ports;
 use crate::reaper::Reaper;
@@ -136,19 +137,36 @@ impl Edge {
     /// # Errors
     /// [`Trouble::NoAnswer`].
     pub async fn send(&self, ask: &Ask, node: &Node) -> Result<Observed, Trouble> {
-        let journal = &self.viceroy.journals().out;
-        let (place, places) = (journal.end(), node.places());
+        let (place, places) = (self.place(), node.places());
         let answer = ask.request.send(self.viceroy.address(), PATIENCE).await?;
+        Ok(self.observed(ask, answer, place, node, places).await)
+    }
+
+    /// The end of its journal: the record of a request is written after it.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.viceroy.journals().out.end()
+    }
+
+    /// Gathers what it wrote after `since` about a request that was answered, and what the node behind it did.
+    pub async fn observed(
+        &self,
+        ask: &Ask,
+        answer: Answer,
+        since: Place,
+        node: &Node,
+        places: Places,
+    ) -> Observed {
         let decision_id = decision_id(&answer);
         let mut marks = vec![ask.marker.as_str()];
         marks.extend(decision_id.as_deref());
-        let record = records::find(journal, place, &marks, records::PATIENCE).await;
+        let record = records::find(&self.viceroy.journals().out, since, &marks, records::PATIENCE).await;
         let mut records = Joined::default();
         if self.tap.heard(&ask.marker).is_some() {
             records = node.records(ask, &answer, places).await;
         }
         records.edge = record;
-        Ok(Observed::new(answer, records))
+        Observed::new(answer, records)
     }
 
     /// A session token of the identity provider, as a log-in gives it.

@@ -59,13 +59,19 @@ impl Reply {
 
     /// The bytes on the wire.
     pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    /// The bytes before the body, which are all that HEAD gets.
+    fn head(&self) -> Vec<u8> {
         // A client reads the number; the phrase may be empty (RFC 9112 section 4).
         let mut bytes = format!("HTTP/1.1 {} \r\n", self.status).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", self.body.len()).as_bytes());
-        bytes.extend_from_slice(&self.body);
         bytes
     }
 
@@ -132,11 +138,12 @@ async fn converse(mut stream: TcpStream, handler: Arc<Handler>) {
             name.eq_ignore_ascii_case("transfer-encoding")
                 || name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
         });
+        let is_head = received.line.starts_with("HEAD ");
         let mut reply = handler(received);
         if closes {
             reply.headers.push(("Connection".into(), "close".into()));
         }
-        let bytes = reply.bytes();
+        let bytes = if is_head { reply.head() } else { reply.bytes() };
         if stream.write_all(&bytes).await.is_err() || closes {
             return;
         }

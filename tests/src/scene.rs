@@ -227,6 +227,17 @@ impl Row {
         self
     }
 
+    /// Takes over what is stated and found of another row, each under its name.
+    #[must_use]
+    pub fn and(mut self, name: &str, other: Self) -> Self {
+        let named =
+            |lines: Vec<String>| lines.into_iter().map(|line| format!("{name}: {line}")).collect::<Vec<_>>();
+        self.notes.extend(named(other.notes));
+        self.expected.extend(named(other.expected));
+        self.differed.extend(named(other.differed));
+        self
+    }
+
     /// States the status.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {

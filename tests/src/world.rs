@@ -1,5 +1,6 @@
 //! The whole stage in one folder: pools, agents, HAProxy, and before them the edge.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +10,14 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::agent::Agent;
 use crate::ask::{Ask, Markers, Observed};
 use crate::bot::Bot;
+use crate::client::Answer;
 use crate::edge::{Edge, EdgeList, Trusted};
 use crate::forge::{Forge, HEADER, Sender};
 use crate::haproxy::{Haproxy, Peering};
 use crate::identity_provider::IdentityProvider;
+use crate::journal::Place;
 use crate::listing::Listing;
-use crate::node::{Agents, Node, NodePlan};
+use crate::node::{Agents, Node, NodePlan, Places};
 use crate::pieces::Subject;
 use crate::pools::{PoolAddresses, Pools};
 use crate::reaper::Reaper;
@@ -77,6 +80,24 @@ pub struct World {
     // Last: they outlive the processes above.
     _reaper: Arc<Reaper>,
     folder: TempDir,
+}
+
+/// Where a request comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the edge, as everybody's.
+    ThroughEdge,
+    /// To HAProxy, as that of somebody who found its address.
+    Straight,
+}
+
+/// The door for a client that is not the harness's own, and where the journals stood when it was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Entrance {
+    /// Where the client connects.
+    pub address: SocketAddr,
+    edge: Option<Place>,
+    node: Places,
 }
 
 /// Held while a scene plays.
@@ -175,6 +196,51 @@ impl World {
         self.node.send(ask).await
     }
 
+    /// The door for a client that is not the harness's own.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] for the way through the edge in a world without one.
+    pub fn entrance(&self, way: Way) -> Result<Entrance, Trouble> {
+        let (address, edge) = match way {
+            Way::ThroughEdge => (self.viceroy()?.address(), Some(self.edge()?.place())),
+            Way::Straight => (self.node.address(), None),
+        };
+        Ok(Entrance { address, edge, node: self.node.places() })
+    }
+
+    /// Gathers what every tier wrote about a request that came in by `entrance` and was answered.
+    ///
+    /// # Errors
+    /// As [`World::entrance`].
+    pub async fn observed(
+        &self,
+        ask: &Ask,
+        answer: Answer,
+        entrance: &Entrance,
+    ) -> Result<Observed, Trouble> {
+        let Some(place) = entrance.edge else {
+            let records = self.node.records(ask, &answer, entrance.node).await;
+            return Ok(Observed::new(answer, records));
+        };
+        Ok(self.edge()?.observed(ask, answer, place, &self.node, entrance.node).await)
+    }
+
+    /// The request as `sender` sends it on this way: with their session token to the edge, with the assertion
+    /// that the edge would have made to HAProxy. Nobody has neither at the edge.
+    ///
+    /// # Errors
+    /// As [`World::entrance`].
+    pub fn vouched(&self, ask: Ask, sender: Sender, way: Way) -> Result<Ask, Trouble> {
+        match way {
+            Way::ThroughEdge if sender.subject.is_empty() => Ok(ask),
+            Way::ThroughEdge => Ok(ask.bearer(&self.token(sender)?)),
+            Way::Straight => {
+                let assertion = self.forge.good(&ask.request, sender)?;
+                Ok(ask.assertion(&assertion))
+            }
+        }
+    }
+
     /// Sends as `sender` would: through the edge with their session token; in a world without an
     /// edge, to HAProxy with the assertion that the edge would have made.
     ///
@@ -182,12 +248,9 @@ impl World {
     /// [`Trouble::NoAnswer`].
     pub async fn as_sender(&self, ask: &Ask, sender: Sender) -> Result<Observed, Trouble> {
         if self.before.is_some() {
-            let ask = ask.clone();
-            let ask = if sender.subject.is_empty() { ask } else { ask.bearer(&self.token(sender)?) };
-            return self.through_edge(&ask).await;
+            return self.through_edge(&self.vouched(ask.clone(), sender, Way::ThroughEdge)?).await;
         }
-        let assertion = self.forge.good(&ask.request, sender)?;
-        self.straight(&ask.clone().assertion(&assertion)).await
+        self.straight(&self.vouched(ask.clone(), sender, Way::Straight)?).await
     }
 
     /// An assertion that was made for `ask`, taken off the wire between edge and HAProxy; where

@@ -18,6 +18,7 @@ mod restart;
 mod routes;
 mod services;
 mod sessions;
+mod shapes;
 mod spelling;
 mod websocket;
 
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Scene> {
         listed::scenes(),
         spelling::scenes(),
         websocket::scenes(),
+        shapes::scenes(),
         outage::scenes(),
         restart::scenes(),
         reputation::scenes(),
