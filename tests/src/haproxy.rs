@@ -133,6 +133,12 @@ impl Haproxy {
         self.address
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.current.id()
+    }
+
     /// The version it reports.
     #[must_use]
     pub fn version(&self) -> String {

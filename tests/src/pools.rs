@@ -49,6 +49,14 @@ impl Speaks {
     }
 }
 
+impl PoolAddresses {
+    /// One server for all pools.
+    #[must_use]
+    pub fn all_at(address: SocketAddr) -> Self {
+        Self { api: address, admin: address, web: address, api_speaks: Speaks::Http1 }
+    }
+}
+
 impl Pools {
     /// Starts all of them.
     ///

@@ -6,11 +6,12 @@ use crate::circuit::Circuit;
 use crate::cluster::Cluster;
 use crate::node::Agents;
 use crate::pieces::Subject;
-use crate::scene::{Manners, Play, Row, Scene, Stage, Whose};
+use crate::scene::{Manners, Play, PlayOn, Row, Scene, Stage, Whose};
 use crate::scenes;
 use crate::site::Site;
 use crate::streams::Streams;
-use crate::world::{Front, Plan, World};
+use crate::trouble::Trouble;
+use crate::world::{Behind, Front, Plan, World};
 
 /// One HAProxy to test, and the world that the scenes with manners share.
 pub struct Runner {
@@ -47,10 +48,11 @@ impl Runner {
     pub async fn play(&self, scene: &Scene) -> Row {
         let played = match &scene.play {
             Play::World { manners: Manners::OwnWorld(agents), stage, play } => {
-                match World::start(self.plan(*stage, *agents)).await {
-                    Ok(world) => play(&world).await,
-                    Err(trouble) => Err(trouble),
-                }
+                self.play_alone(self.plan(*stage, *agents), play).await
+            }
+            Play::World { manners: Manners::LargeBodies, stage, play } => {
+                let plan = Plan { behind: Behind::Streaming, ..self.plan(*stage, Agents::Real) };
+                self.play_alone(plan, play).await
             }
             Play::World { manners, play, .. } => match self.common().await {
                 Ok(world) => {
@@ -104,8 +106,14 @@ impl Runner {
 }
 
 impl Runner {
+    /// On a world that is set for this scene.
+    async fn play_alone(&self, plan: Plan, play: &PlayOn<World>) -> Result<Row, Trouble> {
+        let world = World::start(plan).await?;
+        play(&world).await
+    }
+
     fn common_plan(&self) -> Plan {
-        Plan { subject: self.subject, front: self.front, agents: Agents::Real }
+        Plan { subject: self.subject, front: self.front, agents: Agents::Real, behind: Behind::Telling }
     }
 
     /// What a scene gets that has a world of its own.
@@ -114,7 +122,7 @@ impl Runner {
             Stage::Whole => Front::Edge,
             Stage::FromHaproxy => Front::Nothing,
         };
-        Plan { subject: self.subject, front, agents }
+        Plan { front, agents, ..self.common_plan() }
     }
 
     async fn streams(&self) -> Result<&Streams, &str> {

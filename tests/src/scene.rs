@@ -35,12 +35,15 @@ pub enum Manners {
     Alone,
     /// Stops, freezes or reloads things: gets a world of its own.
     OwnWorld(Agents),
+    /// Sends large bodies: gets a world of its own whose application takes them.
+    LargeBodies,
 }
 
 /// A scene in play.
 pub type Playing<'a> = Pin<Box<dyn Future<Output = Result<Row, Trouble>> + Send + 'a>>;
 
-type PlayOn<S> = Box<dyn for<'a> Fn(&'a S) -> Playing<'a> + Send + Sync>;
+/// How a scene is played on a stage.
+pub type PlayOn<S> = Box<dyn for<'a> Fn(&'a S) -> Playing<'a> + Send + Sync>;
 
 /// Where a scene is played, and what is played there.
 pub enum Play {

@@ -17,12 +17,13 @@ use crate::haproxy::{Haproxy, Peering};
 use crate::identity_provider::IdentityProvider;
 use crate::journal::Place;
 use crate::listing::Listing;
-use crate::node::{Agents, Node, NodePlan, Places};
+use crate::node::{AGENTS, Agents, Node, NodePlan, Places};
 use crate::pieces::Subject;
 use crate::pools::{PoolAddresses, Pools};
 use crate::reaper::Reaper;
 use crate::scene::Manners;
 use crate::services;
+use crate::stream_server::StreamServer;
 use crate::tap::Tap;
 use crate::trouble::Trouble;
 use crate::viceroy::{EdgeStores, Items, LIST_STORE, Viceroy};
@@ -49,6 +50,15 @@ pub enum Front {
     Nothing,
 }
 
+/// What is behind HAProxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// Pools whose applications tell what they saw.
+    Telling,
+    /// One application for all pools, which takes and sends bodies of any size.
+    Streaming,
+}
+
 /// What a world is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
@@ -58,6 +68,8 @@ pub struct Plan {
     pub front: Front,
     /// What is beside it.
     pub agents: Agents,
+    /// What is behind it.
+    pub behind: Behind,
 }
 
 /// What is before HAProxy.
@@ -73,6 +85,7 @@ pub struct World {
     before: Option<Before>,
     node: Node,
     pools: Pools,
+    stream: Option<StreamServer>,
     forge: Forge,
     quiet: RwLock<()>,
     asked: Markers,
@@ -136,7 +149,13 @@ impl World {
         let forge = services::EDGE.forge(&keys)?;
         let pools = Pools::start().await?;
         let node = NodePlan { subject: plan.subject, peering: Peering::None, agents: plan.agents };
-        let node = Node::start(node, servers(pools.addresses()), &keys, folder.path(), &reaper).await?;
+        let stream = match plan.behind {
+            Behind::Telling => None,
+            Behind::Streaming => Some(StreamServer::start(&reaper).await?),
+        };
+        let at_stream = stream.as_ref().map(|stream| PoolAddresses::all_at(stream.address()));
+        let addresses = at_stream.unwrap_or_else(|| servers(pools.addresses()));
+        let node = Node::start(node, addresses, &keys, folder.path(), &reaper).await?;
         let before = match plan.front {
             Front::Edge => {
                 let listing = Listing::new()?;
@@ -151,6 +170,7 @@ impl World {
             before,
             node,
             pools,
+            stream,
             forge,
             quiet: RwLock::new(()),
             asked: Markers::default(),
@@ -164,7 +184,9 @@ impl World {
     pub async fn claim(&self, manners: Manners) -> Claim<'_> {
         match manners {
             Manners::Shares => Claim::Shared(self.quiet.read().await),
-            Manners::Alone | Manners::OwnWorld(_) => Claim::Alone(self.quiet.write().await),
+            Manners::Alone | Manners::OwnWorld(_) | Manners::LargeBodies => {
+                Claim::Alone(self.quiet.write().await)
+            }
         }
     }
 
@@ -341,6 +363,25 @@ impl World {
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn stores(&self) -> Result<&EdgeStores, Trouble> {
         Ok(self.edge()?.stores())
+    }
+
+    /// The application for large bodies.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] in a world without it.
+    pub fn stream(&self) -> Result<&StreamServer, Trouble> {
+        self.stream.as_ref().ok_or_else(|| Trouble::unexpected("a world for large bodies", "another"))
+    }
+
+    /// The processes whose memory is looked at, by their names: HAProxy, the agents, and the edge's runtime
+    /// where there is one.
+    pub async fn processes(&self) -> Vec<(String, u32)> {
+        let mut processes = vec![("HAProxy".to_owned(), self.haproxy().await.process_id())];
+        for (name, agent) in AGENTS.iter().zip(self.agents()) {
+            processes.extend(agent.lock().await.daemon.id().map(|id| (format!("agent {name}"), id)));
+        }
+        processes.extend(self.viceroy().ok().map(|viceroy| ("Viceroy".to_owned(), viceroy.process_id())));
+        processes
     }
 
     /// HAProxy and its agents.

@@ -3,6 +3,7 @@
 mod expect;
 mod http2;
 mod methods;
+mod streams;
 mod tunnels;
 
 use crate::scene::{Manners, Playing, Row, Scene, Stage};
@@ -11,7 +12,10 @@ use crate::trouble::Trouble;
 use crate::world::{Way, World};
 
 pub(super) fn scenes() -> Vec<Scene> {
-    [methods::scenes(), tunnels::scenes(), expect::scenes(), http2::scenes()].into_iter().flatten().collect()
+    [methods::scenes(), tunnels::scenes(), expect::scenes(), http2::scenes(), streams::scenes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 type Result = std::result::Result<Row, Trouble>;
