@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use crate::ask::Ask;
+use crate::client::Request;
 use crate::http_server::{HttpServer, Reply};
 use crate::identity_provider::random;
 use crate::script::Scripts;
@@ -130,9 +131,16 @@ impl Bot {
 }
 
 impl Signed {
-    /// Adds the headers to a request.
+    /// Adds the headers to what a scene asks.
     #[must_use]
     pub fn on(&self, ask: Ask) -> Ask {
-        self.0.iter().fold(ask, |ask, (name, value)| ask.header(name, value.as_str().unwrap_or_default()))
+        Ask { request: self.on_request(ask.request), ..ask }
+    }
+
+    /// Adds the headers to a request.
+    #[must_use]
+    pub fn on_request(&self, request: Request) -> Request {
+        let value = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        self.0.iter().fold(request, |request, (name, text)| request.header(name, &value(text)))
     }
 }

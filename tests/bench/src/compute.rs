@@ -74,8 +74,8 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The edge's settings: one issuer with all its algorithms, and people who sign in to `hosts`.
-pub(crate) fn settings(origin: &str, hosts: &[&str]) -> String {
+/// The edge's settings: one issuer with all its algorithms, people who sign in to `hosts`, and bots.
+pub(crate) fn settings(origin: &str, hosts: &[&str], bots: &Value) -> String {
     let login = json!({ "issuer": ISSUER, "hosts": hosts, "client_id": "www" });
     let logins = if hosts.is_empty() { json!([]) } else { json!([login]) };
     json!({
@@ -92,6 +92,7 @@ pub(crate) fn settings(origin: &str, hosts: &[&str]) -> String {
             "algorithms": TokenAlgorithm::ALL.map(TokenAlgorithm::name),
         }],
         "logins": logins,
+        "bots": bots,
     })
     .to_string()
 }

@@ -12,6 +12,7 @@ use countersign_contract::time::UnixSeconds;
 use countersign_edge::sealed::{Kind as Seal, SessionKeys, SessionKeysFault};
 use countersign_edge::session::{COOKIE, NewSession, Session};
 use countersign_edge::settings::{IssuerName, NotASetting};
+use countersign_tests::bot::{Bot, Signed};
 use countersign_tests::client::Request;
 use countersign_tests::http_server::{HttpServer, Reply};
 use countersign_tests::identity_provider::{self, IdentityProvider, TokenAlgorithm, now};
@@ -98,10 +99,11 @@ async fn measure(effort: Effort) -> Result<Report, KindsError> {
     let origin = HttpServer::start("the origin", |_| Reply::json(&json!({ "status": "ok" }))).await?;
     let issuer = HttpServer::start("the issuer", |_| Reply::json(&discovery())).await?;
     let idp = IdentityProvider::start().await?;
+    let bot = Bot::start(folder.path()).await?;
     let listing = full_listing()?;
     let key = Edge::new(&policy()?)?;
     let mut config: Items = policy()?.for_edge().to_items()?.into_iter().collect();
-    config.insert("settings".to_owned(), compute::settings("haproxy", &[HOST]));
+    config.insert("settings".to_owned(), compute::settings("haproxy", &[HOST], &Bot::settings()));
     let secrets = [
         ("assertion-key", key.private()),
         ("list-key", listing.key()),
@@ -113,6 +115,7 @@ async fn measure(effort: Effort) -> Result<Report, KindsError> {
         ("haproxy", origin.address()),
         (compute::ISSUER_BACKEND, issuer.address()),
         (compute::KEYS_BACKEND, idp.address()),
+        ("bot", bot.address()),
     ];
     let service = Service { backends, config, list: listing.items()?, secrets };
     let start =
@@ -123,7 +126,7 @@ async fn measure(effort: Effort) -> Result<Report, KindsError> {
     let bare = Service { backends: service.backends.clone(), ..Service::default() };
     let (empty_edge, crypto_edge) = (start(&empty, &bare).await?, start(&crypto, &bare).await?);
 
-    let kinds = kinds(&idp)?;
+    let kinds = kinds(&idp, &bot.sign(HOST).await?)?;
     let mut connections = Vec::new();
     for (index, kind) in kinds.iter().enumerate() {
         let runtime = if index == 0 { &empty_edge } else { &edge };
@@ -134,6 +137,7 @@ async fn measure(effort: Effort) -> Result<Report, KindsError> {
     let turns = asked::take_turns(effort, &mut connections, &mut primitives).await?;
 
     let mut lines = figures::lines(&kinds, SESSION, &turns);
+    lines.push(figures::beside_session(&kinds, SESSION, BOT, &turns));
     lines.extend([sizes::line(&program)?, sizes::line(&empty)?]);
     let Effort { rounds, batch } = effort;
     Ok(Report {
@@ -160,9 +164,11 @@ async fn measure(effort: Effort) -> Result<Report, KindsError> {
 
 /// The place of the session's kind among all.
 const SESSION: usize = 2;
+/// That of the bot's.
+const BOT: usize = 3;
 
-/// All kinds; the empty program's first, the session's at [`SESSION`].
-fn kinds(idp: &IdentityProvider) -> Result<Vec<Kind>, KindsError> {
+/// All kinds; the empty program's first, the session's at [`SESSION`], the bot's at [`BOT`].
+fn kinds(idp: &IdentityProvider, signed: &Signed) -> Result<Vec<Kind>, KindsError> {
     let private = "/api/things";
     let kind = |what, request, status| Kind { what, request, status };
     let bearer = |algorithm: TokenAlgorithm| {
@@ -174,6 +180,7 @@ fn kinds(idp: &IdentityProvider) -> Result<Vec<Kind>, KindsError> {
         kind("(a) the empty program", with_session.clone(), 200),
         kind("public route", page("/static/logo.svg"), 200),
         kind("session cookie", with_session, 200),
+        kind("bot's signature, Ed25519", signed.on_request(page(private)), 200),
         kind("bearer token, EdDSA", bearer(TokenAlgorithm::EdDsa)?, 200),
         kind("bearer token, ES256", bearer(TokenAlgorithm::Es256)?, 200),
         kind("bearer token, RS256", bearer(TokenAlgorithm::Rs256)?, 200),

@@ -1,5 +1,6 @@
 //! What the list costs at the edge: its share of the program's own time for a request.
 
+use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
@@ -94,7 +95,7 @@ async fn measure(rounds: usize) -> Result<Report, ListError> {
     let edge = Edge::new(&policy()?)?;
     let mut config: Items = policy()?.for_edge().to_items()?.into_iter().collect();
     // The backend is none that the runtime knows.
-    config.insert("settings".to_owned(), compute::settings("none", &[]));
+    config.insert("settings".to_owned(), compute::settings("none", &[], &json!([])));
     let secrets = Items::from([
         ("assertion-key".to_owned(), edge.private().to_owned()),
         ("list-key".to_owned(), listing.key().to_owned()),

@@ -42,6 +42,16 @@ pub(super) fn lines(kinds: &[Kind], session: usize, turns: &Turns) -> Vec<Line> 
     lines
 }
 
+/// What a kind takes beside a request with a session.
+pub(super) fn beside_session(kinds: &[Kind], session: usize, kind: usize, turns: &Turns) -> Line {
+    let taken_by = |index: usize| turns.taken.get(index).map(Vec::as_slice).unwrap_or_default();
+    let pairs = || taken_by(kind).iter().zip(taken_by(session));
+    let more = median(pairs().map(|(it, session)| it.processor - session.processor).collect());
+    let ratio = median(pairs().map(|(it, session)| it.processor / session.processor).collect());
+    let what = kinds.get(kind).map_or("", |kind| kind.what);
+    Line::new(what, format!("processor, {more:.0} us more")).beside("session cookie", ratio, None)
+}
+
 fn figure(taken: &[Taken]) -> String {
     let middle = |of: fn(&Taken) -> f64| median(taken.iter().map(of).collect());
     format!("processor {:.0} us, answered in {:.0} us", middle(|it| it.processor), middle(|it| it.answered))
