@@ -279,6 +279,22 @@ fn pages_of_other_origins_are_let_in_by_name() {
 }
 
 #[test]
+fn public_is_said_of_a_prefix_alone() {
+    for (path, is_one) in
+        [("/static/**", true), ("/logo.svg", true), ("/", true), ("/*/logo.svg", false), ("/static/*", false)]
+    {
+        let text = GOOD.replace("/static/**", path);
+        assert_eq!(Policy::parse(&text).is_ok(), is_one, "{path}");
+        if !is_one {
+            assert!(
+                fault(&text)
+                    .starts_with("route `static` is public and its `path` has a `*`: expected a prefix")
+            );
+        }
+    }
+}
+
+#[test]
 fn public_answers_are_the_same_for_everybody() {
     for (key, why) in [
         ("bot_pool = \"bots\"", "nobody is identified there"),

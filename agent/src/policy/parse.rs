@@ -251,6 +251,11 @@ fn read_route<'t>(
         items.iter().filter_map(|item| reader.word(item, &of("allow"), &allowances)).collect()
     });
     check_public(reader, table, &what, class, replay);
+    if class == Class::Public && path.as_ref().is_some_and(|path| !path.is_prefix()) {
+        let message = "is public and its `path` has a `*`: expected a prefix, so that no page of somebody's own is \
+                       taken for one of everybody's";
+        reader.fault(path_place, format_args!("{what} {message}"));
+    }
     check_identity(reader, table, &what, identity);
     let identity = identity.unwrap_or(match class {
         Class::Public => Identity::Optional,

@@ -90,6 +90,14 @@ pub(super) enum End {
     AnythingBelow,
 }
 
+impl PathPattern {
+    /// Whether it is a path, or a path and everything below: no `*` stands for a segment.
+    #[must_use]
+    pub fn is_prefix(&self) -> bool {
+        !self.segments.contains(&SegmentPattern::Any)
+    }
+}
+
 /// A pattern deeper than this is a mistake, and bounds the work of a look-up.
 pub(super) const MOST_SEGMENTS: usize = 32;
 
