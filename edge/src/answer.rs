@@ -4,7 +4,8 @@ use countersign_contract::decision_id::DecisionId;
 use countersign_contract::header;
 use serde::Serialize;
 
-use crate::platform::OriginHead;
+use crate::grpc;
+use crate::platform::{OriginHead, Received};
 use crate::refusal::Refusal;
 use crate::scrub;
 
@@ -28,6 +29,8 @@ pub struct OwnAnswer {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
+    /// What stands behind the body.
+    pub trailers: Vec<(&'static str, String)>,
 }
 
 /// The changes to the origin's answer.
@@ -37,6 +40,8 @@ pub struct OriginChanges {
     pub remove: Vec<String>,
     /// Headers that are appended after that.
     pub append: Vec<(&'static str, String)>,
+    /// Headers that go to the answer's end.
+    pub to_trailers: Vec<String>,
     /// The value of `Countersign-Decision`.
     pub decision: String,
 }
@@ -61,6 +66,12 @@ impl Additions {
 }
 
 impl OwnAnswer {
+    /// The answer for a refusal, as whoever asked can read it.
+    #[must_use]
+    pub fn refusal_to(received: &Received, refusal: &Refusal, decision: DecisionId) -> Self {
+        if grpc::is_call(received) { grpc::refusal(refusal) } else { Self::refusal(refusal, decision) }
+    }
+
     /// The answer for a refusal: problem details (RFC 9457) that say little.
     #[must_use]
     pub fn refusal(refusal: &Refusal, decision: DecisionId) -> Self {
@@ -106,7 +117,7 @@ impl OwnAnswer {
     #[must_use]
     pub fn empty(status: u16) -> Self {
         let headers = vec![("cache-control", "no-store".to_owned())];
-        Self { status, headers, body: String::new() }
+        Self { status, headers, body: String::new(), trailers: Vec::new() }
     }
 
     /// The same with a cookie more.
@@ -130,7 +141,7 @@ impl OwnAnswer {
         self
     }
 
-    fn of(refusal: &Refusal, content_type: &str, body: String) -> Self {
+    pub(crate) fn of(refusal: &Refusal, content_type: &str, body: String) -> Self {
         let mut answer = Self::empty(refusal.status().code());
         answer.headers.push(("content-type", content_type.to_owned()));
         answer.headers.extend(refusal.retry_after().map(|seconds| ("retry-after", seconds.to_string())));
@@ -149,12 +160,14 @@ impl OriginChanges {
     /// Its decision id is ours, unless it says that it found no valid assertion (`h-`): that one
     /// is what its records go by. One out of a cache is of an earlier request and gives way.
     #[must_use]
-    pub fn of(origin: &OriginHead, ours: DecisionId, additions: Additions) -> Self {
+    pub fn of(received: &Received, origin: &OriginHead, ours: DecisionId, additions: Additions) -> Self {
         let Additions { remove, append } = additions;
         let is_removed = |name: &&String| scrub::is_own(name) || remove.contains(&name.as_str());
         let remove = origin.header_names.iter().filter(is_removed).cloned().collect();
+        let mut to_trailers = grpc::trailers(received, origin);
+        to_trailers.retain(|name| !scrub::is_own(name));
         let decision = origin_decision(origin).unwrap_or_else(|| ours.to_string());
-        Self { remove, append, decision }
+        Self { remove, append, to_trailers, decision }
     }
 }
 

@@ -24,7 +24,7 @@ use countersign_edge::forward::{Body, Caching, Forward};
 use countersign_edge::pipeline;
 use countersign_edge::platform::{
     Attempt, CacheEntry, Fetch, FetchFault, Fetched, Form, LOG_ENDPOINT, Make, OriginHead, Platform,
-    Received, SECRET_STORE, SendFault, Store, StoreFault,
+    Protocol, Received, SECRET_STORE, SendFault, Store, StoreFault,
 };
 use countersign_edge::rate::{Counted, RateFault};
 use countersign_edge::record::Journal;
@@ -144,7 +144,10 @@ impl Platform for Compute {
         }
         change(&mut request, forward).map_err(fault)?;
         // An HTTP/2 request goes to an HTTP/1.1 backend only when told so.
-        request.set_version(Version::HTTP_11);
+        request.set_version(match forward.protocol {
+            Protocol::Http1 => Version::HTTP_11,
+            Protocol::Http2 => Version::HTTP_2,
+        });
         request.set_cache_override(&match forward.caching {
             Caching::Pass => CacheOverride::Pass,
             Caching::Allowed => CacheOverride::None,
@@ -239,7 +242,7 @@ fn change(request: &mut RequestHandle, forward: &Forward) -> Result<(), String> 
     Ok(())
 }
 
-fn pass_on(mut response: ResponseHandle, body: BodyHandle, changes: &OriginChanges) {
+fn pass_on(mut response: ResponseHandle, mut body: BodyHandle, changes: &OriginChanges) {
     for name in &changes.remove {
         if let Ok(name) = HeaderName::try_from(name.as_str()) {
             response.remove_header(&name);
@@ -249,6 +252,18 @@ fn pass_on(mut response: ResponseHandle, body: BodyHandle, changes: &OriginChang
         if let Ok(value) = HeaderValue::try_from(value.as_str()) {
             response.append_header(&HeaderName::from_static(name), &value);
         }
+    }
+    if !changes.to_trailers.is_empty() {
+        // There was none. A server that says so before it has heard the call to its end resets the stream, and what is
+        // read of it then fails.
+        body = BodyHandle::new();
+    }
+    for name in &changes.to_trailers {
+        let Ok(name) = HeaderName::try_from(name.as_str()) else { continue };
+        for value in incoming::values(&response, &name).unwrap_or_default() {
+            abi::append_trailer(&mut body, name.as_str(), value.as_bytes());
+        }
+        response.remove_header(&name);
     }
     if let Ok(decision) = HeaderValue::try_from(changes.decision.as_str()) {
         response.insert_header(&HeaderName::from_static(countersign_contract::header::DECISION), &decision);
@@ -270,6 +285,9 @@ fn send_own(answer: &OwnAnswer) {
     let mut body = BodyHandle::new();
     // Without a body the status still says it.
     let _ = body.write_all(answer.body.as_bytes());
+    for (name, value) in &answer.trailers {
+        abi::append_trailer(&mut body, name, value.as_bytes());
+    }
     ANSWERED.store(true, Ordering::SeqCst);
     response.send_to_client(body);
 }
@@ -279,11 +297,16 @@ fn answer_a_panic(info: &std::panic::PanicHookInfo<'_>) {
     if !ANSWERED.load(Ordering::SeqCst) {
         let refusal = Refusal::InternalFault(info.to_string());
         let id = BEGUN.get().map_or(DecisionId::from_random([0; 16]), |(id, _)| *id);
-        let answer = OwnAnswer::refusal(&refusal, id).with_decision(id);
-        send_own(&answer);
-        if let Some((_, received)) = BEGUN.get() {
+        let received = BEGUN.get().map(|(_, received)| received);
+        let answer = match received {
+            Some(received) => OwnAnswer::refusal_to(received, &refusal, id),
+            None => OwnAnswer::refusal(&refusal, id),
+        };
+        send_own(&answer.with_decision(id));
+        if let Some(received) = received {
             let journal = Journal::begin(id, received);
-            let line = journal.line(now(), Duration::ZERO, &Err(refusal), Some(answer.status));
+            let status = refusal.status().code();
+            let line = journal.line(now(), Duration::ZERO, &Err(refusal), Some(status));
             abi::log(LOG_ENDPOINT, &line);
         }
     }

@@ -2,6 +2,7 @@
 
 use countersign_contract::route::{Class, Mode, Route};
 
+use crate::platform::Protocol;
 use crate::settings::BackendName;
 
 /// The changes to a request on its way to HAProxy. Target, method and body are never among them:
@@ -18,6 +19,8 @@ pub struct Forward {
     pub body: Body,
     /// Whether the answer may come from or go into the platform's cache.
     pub caching: Caching,
+    /// The protocol that it goes by.
+    pub protocol: Protocol,
 }
 
 /// What becomes of the client's body.

@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod cors;
 pub mod credential;
 pub mod forward;
+pub mod grpc;
 pub mod identify;
 pub mod list;
 pub mod login;

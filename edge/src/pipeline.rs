@@ -51,7 +51,7 @@ pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<Decis
             if let Some(theirs) = answer::origin_decision(&origin) {
                 journal.detail(format!("the origin found no valid assertion and decided as `{theirs}`"));
             }
-            let changes = OriginChanges::of(&origin, journal.id(), additions);
+            let changes = OriginChanges::of(received, &origin, journal.id(), additions);
             (Answer::FromOrigin(changes), Ok(passage), None)
         }
         Ok(Ending::HandedOver(passage)) => (Answer::HandedOver, Ok(passage), None),
@@ -60,8 +60,8 @@ pub fn handle_as(platform: &impl Platform, received: &Received, id: Option<Decis
             (Answer::Own(answer.with(additions)), outcome, Some(status))
         }
         Err(refusal) => {
-            let answer = OwnAnswer::refusal(&refusal, journal.id());
-            let status = answer.status;
+            let answer = OwnAnswer::refusal_to(received, &refusal, journal.id());
+            let status = refusal.status().code();
             (Answer::Own(answer.with(additions)), Err(refusal), Some(status))
         }
     };

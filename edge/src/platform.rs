@@ -126,6 +126,8 @@ pub struct Received {
     pub upgrade: Vec<Vec<u8>>,
     /// Each `Accept`.
     pub accept: Vec<Vec<u8>>,
+    /// Each `Content-Type`.
+    pub content_type: Vec<Vec<u8>>,
     /// Each `Content-Length`.
     pub content_length: Vec<Vec<u8>>,
     /// Each `Sec-Fetch-Mode`, what a browser says of what it does (Fetch Metadata).

@@ -52,6 +52,9 @@ pub enum Refusal {
     /// A WebSocket to a host that no backend is for.
     #[error("no WebSocket can be handed over: none of `origins` has `{0}` in its `websockets`")]
     UpgradeUnconfigured(String),
+    /// A call of gRPC that no backend is for.
+    #[error("no call of gRPC can be sent on: none of `origins` has a `grpc_backend`")]
+    GrpcUnconfigured,
     /// The platform names no client.
     #[error("the platform gives no client address: expected a request from a client")]
     ClientUnknown,
@@ -249,6 +252,7 @@ impl Refusal {
             Self::UpgradeRefused(_) => "upgrade-refused",
             Self::CrossSiteWebsocket(_) => "cross-site-websocket",
             Self::UpgradeUnconfigured(_) => "upgrade-unconfigured",
+            Self::GrpcUnconfigured => "grpc-unconfigured",
             Self::ClientUnknown => "client-unknown",
             Self::ListedBlock { .. } => "listed-block",
             Self::ListedThrottle { .. } => "listed-throttle",
@@ -329,6 +333,7 @@ impl Refusal {
             Self::NoRoute(NoRoute::UnknownHost) => Status::MisdirectedRequest,
             Self::ListedThrottle { .. } | Self::RateExceeded { .. } => Status::TooManyRequests,
             Self::HeadTooLarge(_) => Status::HeaderFieldsTooLarge,
+            Self::GrpcUnconfigured => Status::NotImplemented,
             Self::ClientUnknown
             | Self::UpgradeUnconfigured(_)
             | Self::SettingsUnreadable(_)

@@ -6,7 +6,8 @@ use countersign_contract::route::Class;
 
 use crate::credential::{self, CookieChange};
 use crate::forward::{Body, Caching, Credentials, Forward, Handling};
-use crate::platform::{Attempt, OriginHead, Platform, Received};
+use crate::grpc;
+use crate::platform::{Attempt, OriginHead, Platform, Protocol, Received};
 use crate::record::Journal;
 use crate::refusal::Refusal;
 use crate::scrub::{self, Canonical};
@@ -40,14 +41,14 @@ impl<P: Platform> Outgoing<'_, P> {
         mut vouch: impl FnMut(&Origin, &mut Journal) -> Result<String, Refusal>,
     ) -> Result<OriginHead, Refusal> {
         let mut failed = None;
-        for (origin, attempt) in self.attempts(handling) {
+        for (origin, backend, attempt) in self.attempts(handling)? {
             if let Some(fault) = failed.take() {
                 journal.detail(format!("{fault}, as decision `{}`", journal.id()));
                 let random = self.platform.random().ok_or(Refusal::RandomUnavailable)?;
                 journal.continues(DecisionId::from_random(random));
             }
             let assertion = vouch(origin, journal)?;
-            let forward = self.forward(handling, &origin.backend, assertion.into_bytes());
+            let forward = self.forward(handling, backend, assertion.into_bytes());
             match self.platform.send(&forward, attempt) {
                 Ok(answered) => return check_status(answered),
                 Err(fault) => failed = Some(fault),
@@ -62,19 +63,29 @@ impl<P: Platform> Outgoing<'_, P> {
     /// [`Refusal`] where the origin gave no answer.
     pub fn pass_through(&self, handling: Handling, origin: &Origin) -> Result<OriginHead, Refusal> {
         let assertion = self.received.assertion.first().cloned().unwrap_or_default();
-        let forward = self.forward(handling, &origin.backend, assertion);
+        let (_, backend) = self.backend_of(origin).ok_or(Refusal::GrpcUnconfigured)?;
+        let forward = self.forward(handling, backend, assertion);
         check_status(self.platform.send(&forward, Attempt::Last)?)
     }
 
     /// Every origin for a request that can be repeated; of others nobody knows how much has arrived.
-    fn attempts(&self, handling: Handling) -> Vec<(&Origin, Attempt)> {
-        let origins = &self.settings.origins;
-        if origins.others.is_empty() || !(handling.body == Body::Kept || self.can_be_repeated()) {
-            return vec![(&origins.first, Attempt::Last)];
+    fn attempts(&self, handling: Handling) -> Result<Vec<(&Origin, &BackendName, Attempt)>, Refusal> {
+        let mut backends: Vec<_> =
+            self.settings.origins.iter().filter_map(|origin| self.backend_of(origin)).collect();
+        if !(handling.body == Body::Kept || self.can_be_repeated()) {
+            backends.truncate(1);
         }
-        let last = origins.others.len();
+        let last = backends.len().checked_sub(1).ok_or(Refusal::GrpcUnconfigured)?;
         let attempt = |index| if index == last { Attempt::Last } else { Attempt::MoreMayFollow };
-        origins.iter().enumerate().map(|(index, origin)| (origin, attempt(index))).collect()
+        let backends = backends.into_iter().enumerate();
+        Ok(backends.map(|(index, (origin, backend))| (origin, backend, attempt(index))).collect())
+    }
+
+    /// The backend of a data centre that speaks as the request does.
+    fn backend_of<'o>(&self, origin: &'o Origin) -> Option<(&'o Origin, &'o BackendName)> {
+        let is_call = grpc::is_call(self.received);
+        let backend = if is_call { origin.grpc_backend.as_ref()? } else { &origin.backend };
+        Some((origin, backend))
     }
 
     /// Whether it changes nothing (RFC 9110 section 9.2.1) and has no body.
@@ -112,9 +123,16 @@ impl<P: Platform> Outgoing<'_, P> {
                 CookieChange::Kept => {}
             }
         }
+        let protocol = if grpc::is_call(received) {
+            // That its client reads trailers is said from hop to hop.
+            set.push(("te", b"trailers".to_vec()));
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        };
         let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
         let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
-        Forward { backend: backend.clone(), remove, set, body, caching }
+        Forward { backend: backend.clone(), remove, set, body, caching, protocol }
     }
 }
 

@@ -78,6 +78,9 @@ pub struct Origin {
     /// The backends for WebSockets by host: that of a host has it as its host override.
     #[serde(default)]
     pub websockets: BTreeMap<String, BackendName>,
+    /// The backend for gRPC: the platform speaks HTTP/2 to it.
+    #[serde(default)]
+    pub grpc_backend: Option<BackendName>,
 }
 
 impl Origin {

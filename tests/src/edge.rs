@@ -21,7 +21,7 @@ use crate::receipts;
 use crate::records::{self, Joined};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
-use crate::viceroy::{EdgeStores, Items, Viceroy, WEBSOCKETS};
+use crate::viceroy::{EdgeStores, GRPC, Items, Viceroy, WEBSOCKETS};
 use crate::world::{AUDIENCE, ENVIRONMENT, HOST, SERVICE};
 
 /// The list that an edge begins with.
@@ -214,7 +214,9 @@ fn settings(provider: &Provider) -> Value {
         "version": 1,
         "service": SERVICE,
         "environment": ENVIRONMENT,
-        "origins": [{ "backend": "haproxy", "audience": AUDIENCE, "websockets": { HOST: WEBSOCKETS } }],
+        "origins": [{
+            "backend": "haproxy", "audience": AUDIENCE, "websockets": { HOST: WEBSOCKETS }, "grpc_backend": GRPC,
+        }],
         "assertion_lifetime_seconds": 30,
         "clock_skew_seconds": 30,
         "issuers": provider.issuers,

@@ -32,6 +32,9 @@ pub const LOG_ENDPOINT: &str = "countersign";
 /// The backend of HAProxy for WebSockets to [`HOST`]: the runtime sends its host there, whatever the client said.
 pub const WEBSOCKETS: &str = "haproxy-www";
 
+/// The backend of HAProxy for gRPC: HTTP/2 all the way.
+pub const GRPC: &str = "haproxy-grpc";
+
 /// The backend of a data centre that can't be reached.
 pub const ELSEWHERE: &str = "elsewhere";
 
@@ -198,6 +201,10 @@ url = "http://{haproxy}"
 [local_server.backends.{WEBSOCKETS}]
 url = "http://{haproxy}"
 override_host = "{HOST}"
+
+[local_server.backends.{GRPC}]
+url = "http://{haproxy}"
+grpc = true
 
 [local_server.backends.{ELSEWHERE}]
 url = "http://{elsewhere}"

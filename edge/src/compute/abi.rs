@@ -8,10 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use countersign_edge::certificate::{ClientCertificate, Standing};
 use countersign_edge::platform::StoreFault;
-use fastly::handle::{RequestHandle, ResponseHandle};
+use fastly::handle::{BodyHandle, RequestHandle, ResponseHandle};
 use fastly_shared::{ClientCertVerifyResult, FastlyStatus};
 use fastly_sys::{
-    fastly_config_store, fastly_http_downstream, fastly_http_req, fastly_http_resp, fastly_log,
+    fastly_config_store, fastly_http_body, fastly_http_downstream, fastly_http_req, fastly_http_resp,
+    fastly_log,
 };
 
 /// Room for values as they usually are.
@@ -158,6 +159,20 @@ pub(super) fn status(response: &ResponseHandle) -> Result<u16, String> {
     // SAFETY: the number outlives the call; see the promise of the host above.
     let result = unsafe { fastly_http_resp::status_get(response.as_u32(), &raw mut status) };
     if result.is_ok() { Ok(status) } else { Err(format!("no status: {}", describe(result))) }
+}
+
+/// Puts a field behind a body. The SDK does so at the end of a stream alone, and panics where the host says no.
+pub(super) fn append_trailer(body: &mut BodyHandle, name: &str, value: &[u8]) {
+    // SAFETY: name and value outlive the call; see the promise of the host above.
+    let _ = unsafe {
+        fastly_http_body::trailer_append(
+            body.as_u32(),
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
 }
 
 /// Writes one line to a log endpoint, if there is one.

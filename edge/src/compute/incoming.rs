@@ -43,6 +43,7 @@ pub(super) fn read(request: &RequestHandle) -> Received {
     let assertion = values(header::ASSERTION);
     let upgrade = values("upgrade");
     let accept = values("accept");
+    let content_type = values("content-type");
     let content_length = values("content-length");
     let fetch_mode = values("sec-fetch-mode");
     let fetch_dest = values("sec-fetch-dest");
@@ -70,6 +71,7 @@ pub(super) fn read(request: &RequestHandle) -> Received {
         assertion,
         upgrade,
         accept,
+        content_type,
         content_length,
         fetch_mode,
         fetch_dest,
@@ -92,14 +94,18 @@ pub(super) fn read_origin(response: &ResponseHandle) -> Result<OriginHead, Strin
         if !header_names.iter().any(|there| there == name) {
             return Ok(Vec::new());
         }
-        let name = HeaderName::from_static(name);
-        with_growing_buffer(|size| {
-            let values: Result<Vec<HeaderValue>, _> = response.get_header_values(&name, size).collect();
-            values.map(|values| values.into_iter().map(|value| value.as_bytes().to_vec()).collect())
-        })
+        let values = self::values(response, &HeaderName::from_static(name))?;
+        Ok::<_, String>(values.into_iter().map(|value| value.as_bytes().to_vec()).collect())
     };
     let (decisions, receipts) = (values(header::DECISION)?, values(header::RECEIPT)?);
     Ok(OriginHead { status, header_names, decisions, receipts })
+}
+
+/// All values of a header of an answer.
+pub(super) fn values(response: &ResponseHandle, name: &HeaderName) -> Result<Vec<HeaderValue>, String> {
+    with_growing_buffer(|size| {
+        response.get_header_values(name, size).collect::<Result<Vec<HeaderValue>, _>>()
+    })
 }
 
 /// A request with the same method, target and headers, and no body yet.

@@ -83,6 +83,7 @@ impl Ask {
             assertion: values("countersign-assertion"),
             upgrade: values("upgrade"),
             accept: values("accept"),
+            content_type: values("content-type"),
             content_length: values("content-length"),
             fetch_mode: values("sec-fetch-mode"),
             fetch_dest: values("sec-fetch-dest"),
@@ -116,6 +117,7 @@ pub(crate) struct Sent {
     pub(crate) backend: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) caching: Caching,
+    pub(crate) protocol: Protocol,
 }
 
 impl Sent {
@@ -124,7 +126,12 @@ impl Sent {
         headers.retain(|(name, _)| !forward.remove.contains(name));
         headers.retain(|(name, _)| forward.set.iter().all(|(set, _)| set != name));
         headers.extend(forward.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        Self { backend: forward.backend.to_string(), headers, caching: forward.caching }
+        Self {
+            backend: forward.backend.to_string(),
+            headers,
+            caching: forward.caching,
+            protocol: forward.protocol,
+        }
     }
 
     pub(crate) fn all(&self, wanted: &str) -> Vec<String> {

@@ -15,6 +15,7 @@ mod cors;
 mod discovery;
 mod exchange;
 mod failures;
+mod grpc;
 mod hostile_tokens;
 mod identity;
 mod issuer;

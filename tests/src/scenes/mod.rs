@@ -6,6 +6,7 @@ mod caching;
 mod circuit;
 mod cors;
 mod crossing;
+mod grpc;
 mod hostile;
 mod listed;
 mod outage;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Scene> {
         spelling::scenes(),
         websocket::scenes(),
         shapes::scenes(),
+        grpc::scenes(),
         outage::scenes(),
         restart::scenes(),
         reputation::scenes(),
