@@ -14,6 +14,9 @@ use crate::trouble::Trouble;
 /// Longest wait for an agent to have read its files again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Where the shipped settings have the agent listen.
+const SHIPPED_SOCKET: &str = "unix:/run/countersign/a.sock";
+
 const ROLE: Role = Role { subcommand: "serve", name: "the agent" };
 
 /// What an agent is told.
@@ -73,6 +76,30 @@ impl Agent {
         let socket = folder.join(format!("{}.sock", told.name));
         let settings = folder.join(format!("agent-{}.toml", told.name));
         std::fs::write(&settings, text(told, &socket)).map_err(Trouble::io("write the agent's settings"))?;
+        let daemon = Daemon::start(ROLE, settings, journals, reaper).await?;
+        Ok(Self { socket, daemon })
+    }
+
+    /// Starts it on an operator's own file, of which only the socket is changed: to `NAME.sock` in `folder`.
+    ///
+    /// # Errors
+    /// As [`Agent::start`], or [`Trouble::Unexpected`] for a file that listens elsewhere than the shipped one.
+    pub async fn start_on(
+        file: &Path,
+        name: &str,
+        folder: &Path,
+        journals: &Journals,
+        reaper: &Arc<Reaper>,
+    ) -> Result<Self, Trouble> {
+        let socket = folder.join(format!("{name}.sock"));
+        let text = std::fs::read_to_string(file).map_err(Trouble::io("read the agent's settings"))?;
+        if !text.contains(SHIPPED_SOCKET) {
+            return Err(Trouble::unexpected(format!("`{SHIPPED_SOCKET}` in the agent's settings"), text));
+        }
+        // Beside the file, since what it names is looked for there.
+        let settings = file.with_file_name(format!("agent-{name}.toml"));
+        let text = text.replace(SHIPPED_SOCKET, &format!("unix:{}", socket.display()));
+        std::fs::write(&settings, text).map_err(Trouble::io("write the agent's settings"))?;
         let daemon = Daemon::start(ROLE, settings, journals, reaper).await?;
         Ok(Self { socket, daemon })
     }

@@ -32,13 +32,14 @@ impl Application {
     ///
     /// # Errors
     /// [`Trouble::Io`] when no port can be bound.
-    pub async fn start(pool: &'static str) -> Result<Self, Trouble> {
+    pub async fn start(pool: &str) -> Result<Self, Trouble> {
+        let name = pool.to_owned();
         let served = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&served);
         let server = HttpServer::start(pool, move |received| {
             counter.fetch_add(1, Ordering::Relaxed);
             let mut reply = Reply::json(&json!({
-                "pool": pool,
+                "pool": name,
                 "line": received.line,
                 "headers": received.headers,
                 "body": String::from_utf8_lossy(&received.body),

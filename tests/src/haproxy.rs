@@ -37,6 +37,17 @@ pub struct Addresses {
     pub web: SocketAddr,
     /// What it is told of its peers.
     pub peering: Peering,
+    /// A file of the operator's own beside the shipped one.
+    pub second: Option<SecondFile>,
+}
+
+/// A configuration file that is loaded by a second `-f`.
+#[derive(Debug, Clone)]
+pub struct SecondFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The variables that it takes its addresses from.
+    pub addresses: Vec<(String, SocketAddr)>,
 }
 
 /// What a HAProxy is told of its peers.
@@ -117,6 +128,13 @@ impl Haproxy {
                 environment.push(("COUNTERSIGN_PEERS", ports::free()?.to_string()));
                 environment.push(("COUNTERSIGN_PUBLISH", format!("unix@{}", member.publisher.display())));
             }
+        }
+        let mut environment: Vec<_> =
+            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut configuration = vec![configuration];
+        if let Some(second) = &addresses.second {
+            configuration.push(second.path.clone());
+            environment.extend(second.addresses.iter().map(|(name, at)| (name.clone(), at.to_string())));
         }
         let journals = Journals::fresh();
         let start = Start { binary, configuration, environment, peering: addresses.peering.clone() };
@@ -343,15 +361,18 @@ impl Health {
 #[derive(Debug)]
 struct Start {
     binary: HaproxyCommand,
-    configuration: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    configuration: Vec<PathBuf>,
+    environment: Vec<(String, String)>,
     peering: Peering,
 }
 
 impl Start {
     fn command(&self) -> Command {
         let mut command = self.binary.command();
-        command.arg("-db").arg("-f").arg(&self.configuration);
+        command.arg("-db");
+        for file in &self.configuration {
+            command.arg("-f").arg(file);
+        }
         if let Peering::Member(member) = &self.peering {
             command.arg("-L").arg(member.name);
         }

@@ -17,6 +17,7 @@ pub mod curl;
 pub mod daemon;
 mod der;
 pub mod edge;
+pub mod example;
 pub mod fastly_api;
 pub mod fault;
 pub mod faulty_provider;

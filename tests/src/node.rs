@@ -10,7 +10,7 @@ use crate::agent::{Agent, AgentSettings, Reputation};
 use crate::ask::{Ask, Observed, decision_id};
 use crate::client::{Answer, PATIENCE};
 use crate::fault::{FaultyAgent, Misbehaviour};
-use crate::haproxy::{Addresses, Haproxy, Peering};
+use crate::haproxy::{Addresses, Haproxy, Peering, SecondFile};
 use crate::journal::Place;
 use crate::pieces::{self, Subject};
 use crate::pools::PoolAddresses;
@@ -45,6 +45,16 @@ pub struct NodePlan {
     pub agents: Agents,
 }
 
+/// What an operator has of their own on a node.
+#[derive(Debug, Clone, Default)]
+pub struct Own {
+    /// The settings file of its agents, with all that it names in the same folder; without one they are told
+    /// of the policy of the scenes.
+    pub agents: Option<PathBuf>,
+    /// A second file of HAProxy's configuration.
+    pub second: Option<SecondFile>,
+}
+
 /// A running HAProxy with its agents. Dropping it ends them.
 #[derive(Debug)]
 pub struct Node {
@@ -76,6 +86,21 @@ impl Node {
         folder: &Path,
         reaper: &Arc<Reaper>,
     ) -> Result<Self, Trouble> {
+        Self::start_with(plan, Own::default(), pools, keys, folder, reaper).await
+    }
+
+    /// The same on files of an operator's own.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_with(
+        plan: NodePlan,
+        own: Own,
+        pools: PoolAddresses,
+        keys: &Path,
+        folder: &Path,
+        reaper: &Arc<Reaper>,
+    ) -> Result<Self, Trouble> {
         let agent_journals = Journals::fresh();
         let agent_sockets = AGENTS.map(|name| folder.join(format!("{name}.sock")));
         let mut agents = Vec::new();
@@ -83,6 +108,11 @@ impl Node {
         match plan.agents {
             Agents::Real => {
                 for name in AGENTS {
+                    if let Some(file) = &own.agents {
+                        let agent = Agent::start_on(file, name, folder, &agent_journals, reaper).await?;
+                        agents.push(Mutex::new(agent));
+                        continue;
+                    }
                     let told = AgentSettings {
                         name,
                         policy: pieces::policy("www.toml")?,
@@ -109,6 +139,7 @@ impl Node {
             admin: pools.admin,
             web: pools.web,
             peering: plan.peering,
+            second: own.second,
         };
         let haproxy = Haproxy::start(plan.subject, &addresses, folder, reaper).await?;
         Ok(Self {

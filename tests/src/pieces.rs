@@ -325,6 +325,22 @@ pub fn haproxy_file(name: &str) -> Result<PathBuf, Trouble> {
     existing("a file of the HAProxy configuration", folder.join(name))
 }
 
+/// An example of HAProxy's side; the empty name is for the folder of all.
+///
+/// # Errors
+/// [`Trouble::Missing`] when the repository has no such folder.
+pub fn example(name: &str) -> Result<PathBuf, Trouble> {
+    existing("an example", repository().join("haproxy/examples").join(name))
+}
+
+/// The agents' settings file that is shipped.
+///
+/// # Errors
+/// [`Trouble::Missing`] when the repository has no such file.
+pub fn shipped_agent_settings() -> Result<PathBuf, Trouble> {
+    existing("the agents' settings", repository().join("agent/dist/countersign.toml"))
+}
+
 /// A policy of the scenes.
 ///
 /// # Errors

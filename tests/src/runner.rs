@@ -4,6 +4,7 @@ use tokio::sync::OnceCell;
 
 use crate::circuit::Circuit;
 use crate::cluster::Cluster;
+use crate::example::ExampleStage;
 use crate::node::Agents;
 use crate::pieces::Subject;
 use crate::scene::{Manners, Play, PlayOn, Row, Scene, Stage, Whose};
@@ -35,10 +36,12 @@ impl Runner {
         match scene.play {
             Play::World { stage: Stage::Whole, .. }
             | Play::Streams { stage: Stage::Whole, .. }
+            | Play::Example { stage: Stage::Whole, .. }
             | Play::Circuit { .. }
             | Play::Site { .. } => self.front == Front::Edge,
             Play::World { stage: Stage::FromHaproxy, .. }
             | Play::Streams { stage: Stage::FromHaproxy, .. }
+            | Play::Example { stage: Stage::FromHaproxy, .. }
             | Play::Cluster { .. } => true,
         }
     }
@@ -74,6 +77,12 @@ impl Runner {
                 }
                 Err(why) => return named(scene, Row::failed(why.to_owned())),
             },
+            Play::Example { stage, plan, play } => {
+                match ExampleStage::start(self.subject, stage.front(), *plan).await {
+                    Ok(example) => play(&example).await,
+                    Err(trouble) => Err(trouble),
+                }
+            }
             Play::Cluster { rules, play } => match Cluster::start(self.subject, *rules).await {
                 Ok(cluster) => play(&cluster).await,
                 Err(trouble) => Err(trouble),
@@ -118,11 +127,7 @@ impl Runner {
 
     /// What a scene gets that has a world of its own.
     fn plan(&self, stage: Stage, agents: Agents) -> Plan {
-        let front = match stage {
-            Stage::Whole => Front::Edge,
-            Stage::FromHaproxy => Front::Nothing,
-        };
-        Plan { front, agents, ..self.common_plan() }
+        Plan { front: stage.front(), agents, ..self.common_plan() }
     }
 
     async fn streams(&self) -> Result<&Streams, &str> {

@@ -10,20 +10,32 @@ use serde::Serialize;
 use crate::ask::Observed;
 use crate::circuit::{Circuit, CircuitRules};
 use crate::cluster::Cluster;
+use crate::example::{ExamplePlan, ExampleStage};
 use crate::node::Agents;
 use crate::publisher::Rules;
 use crate::site::{Site, SiteRules};
 use crate::streams::Streams;
 use crate::trouble::Trouble;
-use crate::world::World;
+use crate::world::{Front, World};
 
-/// What a scene of the world needs to be played.
+/// What a scene of the world, or of an example, needs to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Edge, HAProxy, agents and pools.
     Whole,
     /// HAProxy and what is behind it: requests go straight there.
     FromHaproxy,
+}
+
+impl Stage {
+    /// What is before HAProxy there.
+    #[must_use]
+    pub fn front(self) -> Front {
+        match self {
+            Self::Whole => Front::Edge,
+            Self::FromHaproxy => Front::Nothing,
+        }
+    }
 }
 
 /// How a scene of the world gets on with others.
@@ -78,6 +90,15 @@ pub enum Play {
         manners: Manners,
         /// The scene itself.
         play: PlayOn<Streams>,
+    },
+    /// On the files of an example, a stage of its own.
+    Example {
+        /// What it needs.
+        stage: Stage,
+        /// Which example.
+        plan: ExamplePlan,
+        /// The scene itself.
+        play: PlayOn<ExampleStage>,
     },
     /// On a site that people sign in to.
     Site {
@@ -142,6 +163,16 @@ impl Scene {
         play: impl for<'a> Fn(&'a Site) -> Playing<'a> + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), play: Play::Site { whose, play: Box::new(play) } }
+    }
+
+    /// A scene on an example.
+    pub fn on_example(
+        name: impl Into<String>,
+        stage: Stage,
+        plan: ExamplePlan,
+        play: impl for<'a> Fn(&'a ExampleStage) -> Playing<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), play: Play::Example { stage, plan, play: Box::new(play) } }
     }
 
     /// A scene on a circuit.

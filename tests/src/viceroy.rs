@@ -76,14 +76,29 @@ impl Viceroy {
     /// # Errors
     /// [`Trouble::Missing`] without Viceroy or the program, [`Trouble::NotReady`] with what it printed.
     pub async fn start(stores: &EdgeStores, folder: &Path, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
-        let folder = folder.join("edge");
-        fs::create_dir_all(&folder).map_err(Trouble::io("make the edge's folder"))?;
-        write_store(&folder, CONFIG_STORE, &stores.config)?;
-        write_store(&folder, LIST_STORE, &stores.list)?;
-        write_store(&folder, SECRET_STORE, &stores.secrets)?;
+        let EdgeStores { config, list, secrets, .. } = stores;
+        Self::start_before(&backends(stores), [config, list, secrets], &folder.join("edge"), reaper).await
+    }
+
+    /// The same with all its files in `folder` and other backends, tables `[local_server.backends.…]`; the stores
+    /// are settings and policy, the list, and the secrets.
+    ///
+    /// # Errors
+    /// As [`Viceroy::start`].
+    pub async fn start_before(
+        backends: &str,
+        [config, list, secrets]: [&Items; 3],
+        folder: &Path,
+        reaper: &Arc<Reaper>,
+    ) -> Result<Self, Trouble> {
+        fs::create_dir_all(folder).map_err(Trouble::io("make the edge's folder"))?;
+        write_store(folder, CONFIG_STORE, config)?;
+        write_store(folder, LIST_STORE, list)?;
+        write_store(folder, SECRET_STORE, secrets)?;
         let configuration = folder.join("fastly.toml");
-        fs::write(&configuration, fastly_toml(stores, &folder)).map_err(Trouble::io("write fastly.toml"))?;
-        Self::run(&pieces::edge()?, &configuration, folder, "info", reaper).await
+        let text = fastly_toml(backends, folder);
+        fs::write(&configuration, text).map_err(Trouble::io("write fastly.toml"))?;
+        Self::run(&pieces::edge()?, &configuration, folder.to_owned(), "info", reaper).await
     }
 
     /// Starts Viceroy in `folder` on a program and a configuration, and waits until it listens. `log` is what
@@ -188,14 +203,9 @@ fn store_path(folder: &Path, store: &str) -> PathBuf {
     folder.join(format!("{store}.json"))
 }
 
-fn fastly_toml(stores: &EdgeStores, folder: &Path) -> String {
-    let path = |store| store_path(folder, store).display().to_string();
+fn backends(stores: &EdgeStores) -> String {
     format!(
-        r#"manifest_version = 3
-name = "countersign-edge"
-language = "other"
-
-[local_server.backends.haproxy]
+        r#"[local_server.backends.haproxy]
 url = "http://{haproxy}"
 
 [local_server.backends.{WEBSOCKETS}]
@@ -214,7 +224,22 @@ url = "http://{idp}"
 
 [local_server.backends.bot]
 url = "http://{bot}"
+"#,
+        haproxy = stores.haproxy,
+        elsewhere = stores.elsewhere,
+        idp = stores.idp,
+        bot = stores.bot,
+    )
+}
 
+fn fastly_toml(backends: &str, folder: &Path) -> String {
+    let path = |store| store_path(folder, store).display().to_string();
+    format!(
+        r#"manifest_version = 3
+name = "countersign-edge"
+language = "other"
+
+{backends}
 [local_server.config_stores.{CONFIG_STORE}]
 format = "json"
 file = "{config}"
@@ -227,10 +252,6 @@ file = "{list}"
 format = "json"
 file = "{secrets}"
 "#,
-        haproxy = stores.haproxy,
-        elsewhere = stores.elsewhere,
-        idp = stores.idp,
-        bot = stores.bot,
         config = path(CONFIG_STORE),
         list = path(LIST_STORE),
         secrets = path(SECRET_STORE),

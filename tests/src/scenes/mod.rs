@@ -6,6 +6,7 @@ mod caching;
 mod circuit;
 mod cors;
 mod crossing;
+mod examples;
 mod grpc;
 mod hostile;
 mod listed;
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Scene> {
         reputation::scenes(),
         circuit::scenes(),
         people::scenes(),
+        examples::scenes(),
     ]
     .into_iter()
     .flatten()

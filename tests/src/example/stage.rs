@@ -1,0 +1,346 @@
+//! The stage of one example: a node for each data centre, an edge for each location, and the applications.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use crate::application::Application;
+use crate::ask::{Ask, Markers, Observed, decision_id};
+use crate::bot::Bot;
+use crate::client::PATIENCE;
+use crate::command_line;
+use crate::forge::Forge;
+use crate::haproxy::{Peering, SecondFile};
+use crate::node::{Agents, Node, NodePlan, Own};
+use crate::pieces::{self, Subject};
+use crate::pools::Pools;
+use crate::reaper::Reaper;
+use crate::receipts;
+use crate::records::{self, Joined, Record};
+use crate::tap::Tap;
+use crate::trouble::Trouble;
+use crate::viceroy::{Items, Viceroy};
+use crate::world::{AUDIENCE, ENVIRONMENT, Front, KEY_ID, SERVICE};
+
+use super::files::{ExampleFiles, SHIPPED_BIND};
+
+/// The host of the examples.
+pub const HOST: &str = "www.example.com";
+/// Where the directory of a bot listens, as the examples' backends name it.
+const DIRECTORY: &str = "127.0.0.1:9300";
+
+/// What an example is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct ExamplePlan {
+    /// Its folder.
+    pub name: &'static str,
+    /// Its data centres.
+    pub centres: &'static [Centre],
+    /// The locations of the edge; clients come to the first.
+    pub locations: &'static [Location],
+}
+
+impl ExamplePlan {
+    /// An example with one data centre and one location.
+    #[must_use]
+    pub const fn of(name: &'static str) -> Self {
+        Self { name, centres: &[Centre::SHIPPED], locations: &[Location::ONLY] }
+    }
+}
+
+/// A data centre.
+#[derive(Debug, Clone, Copy)]
+pub struct Centre {
+    /// Its name: the audience of its agents.
+    pub audience: &'static str,
+    /// Where its HAProxy listens, as the example's files name it.
+    pub address: &'static str,
+    /// The file of its agents' settings; `None` is the shipped one.
+    pub agents: Option<&'static str>,
+}
+
+impl Centre {
+    /// As the shipped files have it.
+    pub const SHIPPED: Self = Self { audience: AUDIENCE, address: SHIPPED_BIND, agents: None };
+}
+
+/// A location of the edge.
+#[derive(Debug, Clone, Copy)]
+pub struct Location {
+    /// The file of its backends.
+    pub backends: &'static str,
+    /// Where it listens, as the example's files name it.
+    pub address: &'static str,
+}
+
+impl Location {
+    /// The only one, where Fastly's local server listens by itself.
+    pub const ONLY: Self = Self { backends: "backends.toml", address: "127.0.0.1:7676" };
+}
+
+/// A running data centre, and the wire to it.
+#[derive(Debug)]
+struct RunningCentre {
+    node: Node,
+    forge: Forge,
+    /// Before HAProxy; gone where the data centre is lost.
+    tap: Mutex<Option<Tap>>,
+}
+
+/// A running location, and the wire to it from another one.
+#[derive(Debug)]
+struct RunningLocation {
+    viceroy: Viceroy,
+    tap: Tap,
+}
+
+/// The running stage. Dropping it ends every process and removes the folder.
+#[derive(Debug)]
+pub struct ExampleStage {
+    locations: Vec<RunningLocation>,
+    centres: Vec<RunningCentre>,
+    shipped: Pools,
+    own: Vec<(String, Application)>,
+    bot: Bot,
+    asked: Markers,
+    // Last: they outlive the processes above.
+    _reaper: Arc<Reaper>,
+    _folder: TempDir,
+}
+
+impl ExampleStage {
+    /// Sets the stage from the example's files.
+    ///
+    /// # Errors
+    /// Whatever part did not come up, with what it printed.
+    pub async fn start(subject: Subject, front: Front, plan: ExamplePlan) -> Result<Self, Trouble> {
+        let files = ExampleFiles::open(plan.name)?;
+        let folder = tempfile::Builder::new()
+            .prefix("countersign-")
+            .tempdir()
+            .map_err(Trouble::io("make a folder for the stage"))?;
+        let reaper = Reaper::start(folder.path())?;
+        let keys = folder.path().join("keys");
+        command_line::generate_keys(&keys, KEY_ID).await?;
+        receipts::make_keys(&keys, &[receipts::KEY_ID]).await?;
+        let bot = Bot::start(folder.path()).await?;
+        let shipped = Pools::start().await?;
+        let mut own = Vec::new();
+        let mut addresses = Vec::new();
+        for pool in files.pools()? {
+            let application = Application::start(&pool.pool).await?;
+            addresses.push((pool.variable, application.address()));
+            own.push((pool.pool, application));
+        }
+        let second = files.configuration().map(|path| SecondFile { path, addresses });
+        let mut places = vec![(DIRECTORY, bot.address())];
+        let mut centres = Vec::new();
+        for centre in plan.centres {
+            let folder = folder.path().join(centre.audience);
+            lay_out(&files, centre, &keys, &folder)?;
+            let own = Own { agents: Some(folder.join("countersign.toml")), second: second.clone() };
+            let plan = NodePlan { subject, peering: Peering::None, agents: Agents::Real };
+            let node = Node::start_with(plan, own, shipped.addresses(), &keys, &folder, &reaper).await?;
+            let tap = Tap::start(node.address()).await?;
+            places.push((centre.address, tap.address()));
+            let private = keys.join("assertion.private.jwk.json");
+            let forge = Forge::open(&private, SERVICE, centre.audience, ENVIRONMENT)?;
+            centres.push(RunningCentre { node, forge, tap: Mutex::new(Some(tap)) });
+        }
+        let mut locations = Vec::new();
+        if front == Front::Edge {
+            let config = config(&files).await?;
+            let secrets = secrets(&keys).await?;
+            // The last one first, since those before it send to it.
+            for location in plan.locations.iter().rev() {
+                let backends = files.backends(location.backends, &places)?;
+                let stores = [&config, &Items::new(), &secrets];
+                let folder = folder.path().join(location.address);
+                let viceroy = Viceroy::start_before(&backends, stores, &folder, &reaper).await?;
+                let tap = Tap::start(viceroy.address()).await?;
+                places.push((location.address, tap.address()));
+                locations.insert(0, RunningLocation { viceroy, tap });
+            }
+        }
+        Ok(Self {
+            locations,
+            centres,
+            shipped,
+            own,
+            bot,
+            asked: Markers::default(),
+            _reaper: reaper,
+            _folder: folder,
+        })
+    }
+
+    /// A request to [`HOST`] for `path` and one more segment that occurs nowhere else.
+    #[must_use]
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        self.asked.ask(HOST, method, path)
+    }
+
+    /// Sends to the first location, and gathers what it and the data centres wrote about it.
+    ///
+    /// # Errors
+    /// [`Trouble::NoAnswer`], or [`Trouble::Unexpected`] on a stage without an edge.
+    pub async fn through_edge(&self, ask: &Ask) -> Result<Observed, Trouble> {
+        let first = self.location(0)?;
+        let journal = &first.viceroy.journals().out;
+        let place = journal.end();
+        let places: Vec<_> = self.centres.iter().map(|centre| centre.node.places()).collect();
+        let answer = ask.request.send(first.viceroy.address(), PATIENCE).await?;
+        let id = decision_id(&answer);
+        let mut marks = vec![ask.marker.as_str()];
+        marks.extend(id.as_deref());
+        let edge = records::find(journal, place, &marks, records::PATIENCE).await;
+        let mut joined = Joined::default();
+        for (centre, places) in self.centres.iter().zip(places) {
+            let heard = centre.tap.lock().await.as_ref().is_some_and(|tap| tap.heard(&ask.marker).is_some());
+            if heard {
+                joined = centre.node.records(ask, &answer, places).await;
+            }
+        }
+        Ok(Observed::new(answer, Joined { edge, ..joined }))
+    }
+
+    /// Sends straight to HAProxy of a data centre.
+    ///
+    /// # Errors
+    /// [`Trouble::NoAnswer`], or [`Trouble::Unexpected`] where there are fewer.
+    pub async fn straight(&self, centre: usize, ask: &Ask) -> Result<Observed, Trouble> {
+        self.node(centre)?.send(ask).await
+    }
+
+    /// What a location wrote about a request.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where it wrote nothing, or there are fewer.
+    pub async fn record_of(&self, location: usize, ask: &Ask) -> Result<Record, Trouble> {
+        let journal = &self.location(location)?.viceroy.journals().out;
+        let start = crate::journal::Place::START;
+        let record = records::find(journal, start, &[&ask.marker], records::PATIENCE).await;
+        record.ok_or_else(|| Trouble::unexpected("a record of the location", journal.tail(20)))
+    }
+
+    /// What a location was sent of a header, by another location.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where there are fewer.
+    pub fn heard_by_location(
+        &self,
+        location: usize,
+        ask: &Ask,
+        header: &str,
+    ) -> Result<Option<String>, Trouble> {
+        Ok(self.location(location)?.tap.heard_header(&ask.marker, header))
+    }
+
+    /// What a data centre was sent of a header.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where there are fewer.
+    pub async fn heard_by_centre(
+        &self,
+        centre: usize,
+        ask: &Ask,
+        header: &str,
+    ) -> Result<Option<String>, Trouble> {
+        let tap = self.centre(centre)?.tap.lock().await;
+        Ok(tap.as_ref().and_then(|tap| tap.heard_header(&ask.marker, header)))
+    }
+
+    /// Ends HAProxy of a data centre: nobody listens there any more.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where there are fewer.
+    pub async fn lose(&self, centre: usize) -> Result<(), Trouble> {
+        let lost = self.centre(centre)?;
+        lost.node.haproxy().await.kill();
+        lost.tap.lock().await.take();
+        Ok(())
+    }
+
+    /// HAProxy and the agents of a data centre.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where there are fewer.
+    pub fn node(&self, centre: usize) -> Result<&Node, Trouble> {
+        Ok(&self.centre(centre)?.node)
+    }
+
+    /// Whoever holds the edge's key, towards a data centre.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] where there are fewer.
+    pub fn forge(&self, centre: usize) -> Result<&Forge, Trouble> {
+        Ok(&self.centre(centre)?.forge)
+    }
+
+    /// The runtime of the first location.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] on a stage without an edge.
+    pub fn viceroy(&self) -> Result<&Viceroy, Trouble> {
+        Ok(&self.location(0)?.viceroy)
+    }
+
+    /// The bot.
+    #[must_use]
+    pub fn bot(&self) -> &Bot {
+        &self.bot
+    }
+
+    /// Requests that the applications of all pools have answered.
+    #[must_use]
+    pub fn served(&self) -> u64 {
+        self.shipped.served() + self.own.iter().map(|(_, application)| application.served()).sum::<u64>()
+    }
+
+    fn centre(&self, number: usize) -> Result<&RunningCentre, Trouble> {
+        self.centres.get(number).ok_or_else(|| Trouble::unexpected("a data centre more", number.to_string()))
+    }
+
+    fn location(&self, number: usize) -> Result<&RunningLocation, Trouble> {
+        self.locations.get(number).ok_or_else(|| Trouble::unexpected("a location more", number.to_string()))
+    }
+}
+
+/// The files of a data centre's agents, all in one folder as on its machine.
+fn lay_out(files: &ExampleFiles, centre: &Centre, keys: &Path, folder: &Path) -> Result<(), Trouble> {
+    let settings = match centre.agents {
+        Some(name) => files.folder().join(name),
+        None => pieces::shipped_agent_settings()?,
+    };
+    fs::create_dir_all(folder).map_err(Trouble::io("make the folder of a data centre"))?;
+    let sources = [
+        (settings, "countersign.toml"),
+        (files.folder().join("policy.toml"), "policy.toml"),
+        (keys.join("assertion.jwks.json"), "assertion.jwks.json"),
+        (receipts::file(keys), "receipt.keys"),
+    ];
+    for (source, name) in sources {
+        fs::copy(&source, folder.join(name)).map_err(Trouble::io(format!("copy `{}`", source.display())))?;
+    }
+    Ok(())
+}
+
+/// The items of the edge's config store.
+async fn config(files: &ExampleFiles) -> Result<Items, Trouble> {
+    let mut items = command_line::compiled_policy(&files.folder().join("policy.toml")).await?;
+    items.insert("settings".into(), files.read("edge-settings.json")?);
+    Ok(items)
+}
+
+async fn secrets(keys: &Path) -> Result<Items, Trouble> {
+    let assertion = fs::read_to_string(keys.join("assertion.private.jwk.json"))
+        .map_err(Trouble::io("read the edge's private key"))?;
+    Ok(Items::from([
+        ("assertion-key".to_owned(), assertion),
+        ("list-key".to_owned(), command_line::run(&["keys", "list", "--kid", "list-1"]).await?),
+        ("receipt-key".to_owned(), receipts::read_keys(keys)?),
+    ]))
+}
