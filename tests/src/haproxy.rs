@@ -46,8 +46,8 @@ pub struct Addresses {
 pub struct SecondFile {
     /// Where it is.
     pub path: PathBuf,
-    /// The variables that it takes its addresses from.
-    pub addresses: Vec<(String, SocketAddr)>,
+    /// The variables that it takes addresses and other things from.
+    pub environment: Vec<(String, String)>,
 }
 
 /// What a HAProxy is told of its peers.
@@ -134,7 +134,7 @@ impl Haproxy {
         let mut configuration = vec![configuration];
         if let Some(second) = &addresses.second {
             configuration.push(second.path.clone());
-            environment.extend(second.addresses.iter().map(|(name, at)| (name.clone(), at.to_string())));
+            environment.extend(second.environment.iter().cloned());
         }
         let journals = Journals::fresh();
         let start = Start { binary, configuration, environment, peering: addresses.peering.clone() };

@@ -85,8 +85,10 @@ impl ExampleFiles {
         let mut pools = Vec::new();
         for section in text.split(POOL).skip(1) {
             let pool = section.split_whitespace().next().unwrap_or_default().to_owned();
-            let variable = section
-                .split_once("\"${")
+            let servers = section.lines().filter_map(|line| line.trim().strip_prefix("server "));
+            let variable = servers
+                .filter_map(|server| server.split_once("\"${"))
+                .next()
                 .and_then(|(_, rest)| rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next())
                 .ok_or_else(|| Trouble::unexpected(format!("an address by variable in `{pool}`"), section))?
                 .to_owned();

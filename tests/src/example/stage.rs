@@ -22,13 +22,15 @@ use crate::receipts;
 use crate::records::{self, Joined, Record};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
-use crate::viceroy::{Items, Viceroy};
+use crate::viceroy::{CONFIG_STORE, Items, Viceroy};
 use crate::world::{AUDIENCE, ENVIRONMENT, Front, KEY_ID, SERVICE};
 
 use super::files::{ExampleFiles, SHIPPED_BIND};
 
 /// The host of the examples.
 pub const HOST: &str = "www.example.com";
+/// The policy, of all parts alike.
+const POLICY: &str = "policy.toml";
 /// Where the directory of a bot listens, as the examples' backends name it.
 const DIRECTORY: &str = "127.0.0.1:9300";
 
@@ -103,12 +105,13 @@ pub struct ExampleStage {
     locations: Vec<RunningLocation>,
     centres: Vec<RunningCentre>,
     shipped: Pools,
-    own: Vec<(String, Application)>,
+    own: Vec<(String, Mutex<Option<Application>>)>,
+    files: ExampleFiles,
     bot: Bot,
     asked: Markers,
     // Last: they outlive the processes above.
     _reaper: Arc<Reaper>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl ExampleStage {
@@ -117,6 +120,19 @@ impl ExampleStage {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(subject: Subject, front: Front, plan: ExamplePlan) -> Result<Self, Trouble> {
+        Self::start_with(subject, front, plan, &[]).await
+    }
+
+    /// The same, with variables for HAProxy's second file beside the addresses.
+    ///
+    /// # Errors
+    /// As [`ExampleStage::start`].
+    pub async fn start_with(
+        subject: Subject,
+        front: Front,
+        plan: ExamplePlan,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, Trouble> {
         let files = ExampleFiles::open(plan.name)?;
         let folder = tempfile::Builder::new()
             .prefix("countersign-")
@@ -129,21 +145,22 @@ impl ExampleStage {
         let bot = Bot::start(folder.path()).await?;
         let shipped = Pools::start().await?;
         let mut own = Vec::new();
-        let mut addresses = Vec::new();
+        let mut environment: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         for pool in files.pools()? {
             let application = Application::start(&pool.pool).await?;
-            addresses.push((pool.variable, application.address()));
-            own.push((pool.pool, application));
+            environment.push((pool.variable, application.address().to_string()));
+            own.push((pool.pool, Mutex::new(Some(application))));
         }
-        let second = files.configuration().map(|path| SecondFile { path, addresses });
+        let second = files.configuration().map(|path| SecondFile { path, environment });
         let mut places = vec![(DIRECTORY, bot.address())];
         let mut centres = Vec::new();
         for centre in plan.centres {
             let folder = folder.path().join(centre.audience);
             lay_out(&files, centre, &keys, &folder)?;
-            let own = Own { agents: Some(folder.join("countersign.toml")), second: second.clone() };
+            let kept = Own { agents: Some(folder.join("countersign.toml")), second: second.clone() };
             let plan = NodePlan { subject, peering: Peering::None, agents: Agents::Real };
-            let node = Node::start_with(plan, own, shipped.addresses(), &keys, &folder, &reaper).await?;
+            let node = Node::start_with(plan, kept, shipped.addresses(), &keys, &folder, &reaper).await?;
             let tap = Tap::start(node.address()).await?;
             places.push((centre.address, tap.address()));
             let private = keys.join("assertion.private.jwk.json");
@@ -152,7 +169,7 @@ impl ExampleStage {
         }
         let mut locations = Vec::new();
         if front == Front::Edge {
-            let config = config(&files).await?;
+            let config = config(&files, &files.folder().join(POLICY)).await?;
             let secrets = secrets(&keys).await?;
             // The last one first, since those before it send to it.
             for location in plan.locations.iter().rev() {
@@ -170,10 +187,11 @@ impl ExampleStage {
             centres,
             shipped,
             own,
+            files,
             bot,
             asked: Markers::default(),
             _reaper: reaper,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -264,6 +282,37 @@ impl ExampleStage {
         Ok(())
     }
 
+    /// Ends the application of one of the example's pools.
+    ///
+    /// # Errors
+    /// [`Trouble::Unexpected`] for a pool that it doesn't have.
+    pub async fn lose_pool(&self, pool: &str) -> Result<(), Trouble> {
+        let found = self.own.iter().find(|(name, _)| name == pool);
+        let (_, application) = found.ok_or_else(|| Trouble::unexpected("a pool of the example", pool))?;
+        application.lock().await.take();
+        Ok(())
+    }
+
+    /// Changes the policy as an operator does: the agents of every data centre first, the edge last.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`], [`Trouble::Command`] where it is no policy, [`Trouble::NotReady`] where an agent refuses it.
+    pub async fn change_policy(&self, change: impl Fn(String) -> String) -> Result<(), Trouble> {
+        let text = change(self.files.read(POLICY)?);
+        for centre in &self.centres {
+            for agent in centre.node.agents() {
+                let agent = agent.lock().await;
+                let file = agent.daemon.settings().with_file_name(POLICY);
+                fs::write(file, &text).map_err(Trouble::io("write the policy"))?;
+                agent.reload().await?;
+            }
+        }
+        let file = self.folder.path().join(POLICY);
+        fs::write(&file, &text).map_err(Trouble::io("write the policy"))?;
+        let config = config(&self.files, &file).await?;
+        self.locations.iter().try_for_each(|location| location.viceroy.replace_store(CONFIG_STORE, &config))
+    }
+
     /// HAProxy and the agents of a data centre.
     ///
     /// # Errors
@@ -280,14 +329,6 @@ impl ExampleStage {
         Ok(&self.centre(centre)?.forge)
     }
 
-    /// The runtime of the first location.
-    ///
-    /// # Errors
-    /// [`Trouble::Unexpected`] on a stage without an edge.
-    pub fn viceroy(&self) -> Result<&Viceroy, Trouble> {
-        Ok(&self.location(0)?.viceroy)
-    }
-
     /// The bot.
     #[must_use]
     pub fn bot(&self) -> &Bot {
@@ -296,8 +337,12 @@ impl ExampleStage {
 
     /// Requests that the applications of all pools have answered.
     #[must_use]
-    pub fn served(&self) -> u64 {
-        self.shipped.served() + self.own.iter().map(|(_, application)| application.served()).sum::<u64>()
+    pub async fn served(&self) -> u64 {
+        let mut served = self.shipped.served();
+        for (_, application) in &self.own {
+            served += application.lock().await.as_ref().map_or(0, Application::served);
+        }
+        served
     }
 
     fn centre(&self, number: usize) -> Result<&RunningCentre, Trouble> {
@@ -318,7 +363,7 @@ fn lay_out(files: &ExampleFiles, centre: &Centre, keys: &Path, folder: &Path) ->
     fs::create_dir_all(folder).map_err(Trouble::io("make the folder of a data centre"))?;
     let sources = [
         (settings, "countersign.toml"),
-        (files.folder().join("policy.toml"), "policy.toml"),
+        (files.folder().join(POLICY), POLICY),
         (keys.join("assertion.jwks.json"), "assertion.jwks.json"),
         (receipts::file(keys), "receipt.keys"),
     ];
@@ -329,8 +374,8 @@ fn lay_out(files: &ExampleFiles, centre: &Centre, keys: &Path, folder: &Path) ->
 }
 
 /// The items of the edge's config store.
-async fn config(files: &ExampleFiles) -> Result<Items, Trouble> {
-    let mut items = command_line::compiled_policy(&files.folder().join("policy.toml")).await?;
+async fn config(files: &ExampleFiles, policy: &Path) -> Result<Items, Trouble> {
+    let mut items = command_line::compiled_policy(policy).await?;
     items.insert("settings".into(), files.read("edge-settings.json")?);
     Ok(items)
 }

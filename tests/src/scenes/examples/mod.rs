@@ -1,11 +1,16 @@
 //! The examples of `haproxy/examples`: what each README says is to be seen.
 
 mod bots;
+mod canary;
+mod cors;
 mod shielding;
 mod two_data_centres;
 
 use crate::scene::Scene;
 
 pub(super) fn scenes() -> Vec<Scene> {
-    [two_data_centres::scenes(), shielding::scenes(), bots::scenes()].into_iter().flatten().collect()
+    [canary::scenes(), cors::scenes(), bots::scenes(), two_data_centres::scenes(), shielding::scenes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

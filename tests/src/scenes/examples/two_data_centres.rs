@@ -45,7 +45,7 @@ async fn fail_over(stage: &ExampleStage) -> Result<Row, Trouble> {
     let ask = stage.ask("GET", "/page");
     let seen = stage.through_edge(&ask).await?;
     let second = stage.heard_by_centre(US, &ask, HEADER).await?;
-    let served = stage.served();
+    let served = stage.served().await;
     let refused = stage.through_edge(&stage.ask("POST", "/orders")).await?;
     let detail = seen.records.edge.as_ref().and_then(|record| record.text("detail")).unwrap_or_default();
     Ok(Row::of(&seen)
@@ -63,7 +63,7 @@ async fn fail_over(stage: &ExampleStage) -> Result<Row, Trouble> {
         .holds("the record says which one could not be reached", detail.contains("haproxy-eu-1"))
         .is("the status of what can't be repeated", 503, refused.answer.status)
         .holds("which says when to try again", refused.answer.header("retry-after").is_some())
-        .is("requests that the pools served of it", served, stage.served()))
+        .is("requests that the pools served of it", served, stage.served().await))
 }
 
 async fn of_the_other(stage: &ExampleStage) -> Result<Row, Trouble> {
@@ -73,14 +73,14 @@ async fn of_the_other(stage: &ExampleStage) -> Result<Row, Trouble> {
         let assertion = stage.forge(of)?.good(&ask.request, NOBODY)?;
         statuses.push(stage.straight(centre, &ask.assertion(&assertion)).await?.answer.status);
     }
-    let served = stage.served();
+    let served = stage.served().await;
     let ask = stage.ask("GET", "/page");
     let assertion = stage.forge(EU)?.good(&ask.request, NOBODY)?;
     let seen = stage.straight(US, &ask.assertion(&assertion)).await?;
     Ok(Row::of(&seen)
         .refused(421, "wrong-audience")
         .is("the statuses of each at home, and the other way round", vec![200, 200, 421], statuses)
-        .is("requests that the pools served of it", served, stage.served()))
+        .is("requests that the pools served of it", served, stage.served().await))
 }
 
 /// `aud` of an assertion.
