@@ -7,6 +7,7 @@ mod codec;
 mod compute;
 mod constant_agent;
 mod edge;
+mod examples;
 mod interleaved;
 mod kinds;
 mod list;
@@ -57,6 +58,7 @@ enum Name {
     List,
     Publish,
     Edge,
+    Examples,
 }
 
 /// How long is measured.
@@ -102,6 +104,7 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Publish => publish::run(pace).map_err(|error| error.to_string()),
         Name::List => list::run(pace).map_err(|error| error.to_string()),
         Name::Edge => kinds::run(pace).map_err(|error| error.to_string()),
+        Name::Examples => examples::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),
     }
 }

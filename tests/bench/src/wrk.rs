@@ -49,16 +49,27 @@ pub(crate) fn run(
     load: Load,
     folder: &Path,
 ) -> Result<Outcome, Trouble> {
+    run_for([HOST, TARGET], address, assertion, load, folder)
+}
+
+/// The same for another host and target.
+pub(crate) fn run_for(
+    [host, target]: [&str; 2],
+    address: SocketAddr,
+    assertion: &str,
+    load: Load,
+    folder: &Path,
+) -> Result<Outcome, Trouble> {
     let script = folder.join("done.lua");
     std::fs::write(&script, SCRIPT).map_err(Trouble::io("write the script for wrk"))?;
     let output = Command::new("wrk")
         .args(["--threads", "1", "--connections", &load.connections.to_string()])
         .args(["--duration", &format!("{}s", load.time.as_secs())])
-        .args(["--header", &format!("Host: {HOST}")])
+        .args(["--header", &format!("Host: {host}")])
         .args(["--header", &format!("Countersign-Assertion: {assertion}")])
         .arg("--script")
         .arg(&script)
-        .arg(format!("http://{address}{TARGET}"))
+        .arg(format!("http://{address}{target}"))
         .output()
         .map_err(Trouble::io("start `wrk` (apt-get install wrk)"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -12,7 +12,7 @@ use crate::setup;
 use crate::shell;
 
 /// Benches that start HAProxy and put load on it.
-const ON_HAPROXY: [&str; 4] = ["saturation", "memory", "peers", "live"];
+const ON_HAPROXY: [&str; 5] = ["saturation", "memory", "peers", "live", "examples"];
 
 /// Benches that run the edge program.
 const ON_VICEROY: [&str; 2] = ["list", "edge"];
@@ -24,7 +24,7 @@ const BESIDE_THE_EDGE: &str = "edge";
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, `list`, `publish`,
-    /// `edge`, all of them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
+    /// `edge`, `examples`, all of them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -38,8 +38,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
             setup::haproxy_of(version.parse()?)?;
         }
     }
-    let mut bench = Command::new(folders::target().join("release/countersign-bench"));
-    bench.args(&arguments.arguments);
+    let programs = folders::target().join("release");
+    let mut bench = Command::new(programs.join("countersign-bench"));
+    bench.args(&arguments.arguments).env("COUNTERSIGN_BIN_DIR", programs);
     if ON_VICEROY.into_iter().any(is_measured) {
         setup::for_the_stage()?;
         bench.env("COUNTERSIGN_EDGE_WASM", build::edge()?).env("COUNTERSIGN_CACHE", folders::cache());
