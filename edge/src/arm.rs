@@ -2,7 +2,7 @@
 
 use countersign_contract::experiment::{Participant, VisitorId};
 use countersign_contract::name::{ArmName, Subject};
-use countersign_contract::route::Route;
+use countersign_contract::route::{Class, Route};
 
 use crate::answer::Additions;
 use crate::credential;
@@ -17,7 +17,7 @@ pub const COOKIE: &str = "__Host-countersign-visitor";
 const COOKIE_SECONDS: u32 = 31_536_000;
 
 /// The arm of whoever asks, the same one each time; a browser that nobody knows gets an id for that with its answer.
-/// None without an experiment, or without randomness for an id.
+/// None without an experiment, on a public route, or without randomness for an id.
 pub fn assign(
     platform: &impl Platform,
     received: &Received,
@@ -26,7 +26,7 @@ pub fn assign(
     who: Option<&Subject>,
     additions: &mut Additions,
 ) -> Option<ArmName> {
-    let (name, experiment) = policy.experiment(route)?;
+    let (name, experiment) = policy.experiment(route).filter(|_| route.class == Class::Private)?;
     if let Some(subject) = who {
         return experiment.arm_of(name, Participant::Subject(subject)).cloned();
     }

@@ -83,17 +83,18 @@ impl<'r> Preflight<'r> {
 pub fn apply(received: &Received, route: &Route, additions: &mut Additions) {
     let Some(rule) = route.cors.as_ref().filter(|_| route.mode == Mode::Enforce) else { return };
     RESPONSE_HEADERS.iter().for_each(|name| additions.remove(name));
-    let open = rule.origins == CorsOrigins::Any;
-    if !open {
-        // Also to who is no page of another origin: a cache between us must not give them this answer.
-        additions.append("vary", "Origin".to_owned());
-    }
-    let [origin] = received.origin.as_slice() else { return };
-    let Some(origin) = std::str::from_utf8(origin).ok().filter(|origin| rule.allows(origin.as_bytes()))
-    else {
-        return;
+    // What is said to one is what a cache in between gives to the next: to everybody the same, or told apart by origin.
+    let allowed = match &rule.origins {
+        CorsOrigins::Any => Some("*"),
+        CorsOrigins::These(_) => {
+            additions.append("vary", "Origin".to_owned());
+            match received.origin.as_slice() {
+                [origin] if rule.allows(origin) => std::str::from_utf8(origin).ok(),
+                _ => None,
+            }
+        }
     };
-    let origin = if open { "*" } else { origin };
+    let Some(origin) = allowed else { return };
     additions.append("access-control-allow-origin", origin.to_owned());
     if rule.credentials == CorsCredentials::Include {
         additions.append("access-control-allow-credentials", "true".to_owned());

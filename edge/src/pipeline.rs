@@ -17,7 +17,7 @@ use crate::list::{List, Standing};
 use crate::login::{self, Desk, Done, OwnPath, SignedIn};
 use crate::platform::{OriginHead, Platform, Received};
 use crate::policy::Policy;
-use crate::rate;
+use crate::rate::Counting;
 use crate::receipt;
 use crate::record::{Journal, Passage};
 use crate::refusal::Refusal;
@@ -110,7 +110,7 @@ fn pass(
         journal.continues(claims.txn);
         journal.key(earlier.key());
         note_identity(journal, claims);
-        let handling = shielded(platform, &request, journal);
+        let handling = shielded(platform, &request, claims, journal);
         let answered = outgoing.pass_through(handling, origin)?;
         return Ok(Ending::Forwarded(Passage::ShieldingHop, answered));
     }
@@ -162,6 +162,8 @@ fn pass(
     journal.route(route);
     cors::apply(received, route, additions);
     websocket::check_route(upgrade, route, journal)?;
+    let counting = Counting::of(platform, received, route, client);
+    counting.first(journal)?;
 
     // Identify: nothing personal on a public route, unless the list asks for it.
     let must_sign_in = list.standing().wants_identity();
@@ -171,7 +173,7 @@ fn pass(
     } else {
         bots::Claim::Absent
     };
-    rate::count_unidentified(platform, route, &claim, client, journal)?;
+    counting.bots(&claim, journal)?;
     let identified = if is_asked_for {
         let host = request.authority.as_str();
         identify::identify(platform, received, &settings, host, &claim, &policy.groups, now)
@@ -197,16 +199,6 @@ fn pass(
     bots::judge(route, &claim, journal)?;
     // Nothing about a person decides on a public route.
     let judged = if route.class == Class::Private { &identified } else { &Identified::Nobody };
-    if let Err(refusal) = judge(route, judged, journal) {
-        return sign_in_instead(desk.as_ref(), refusal, &request);
-    }
-    rate::count_identified(platform, route, &claim, &identified, client, journal)?;
-    if let (Mode::Enforce, Class::Private, Some(desk)) = (route.mode, route.class, &desk)
-        && let Some(answer) = desk.renewal(&identified, &request, journal)?
-    {
-        return Ok(Ending::Answered(Ok(Passage::Renewal), answer));
-    }
-
     // A WebSocket is opened by a page, and no cookie says by which.
     let cookies = match upgrade {
         Upgrade::Websocket => {
@@ -214,6 +206,15 @@ fn pass(
         }
         Upgrade::None => Cookies::Kept,
     };
+    counting.identified(&claim, &identified, journal)?;
+    if let Err(refusal) = judge(route, judged, journal) {
+        return sign_in_instead(desk.as_ref(), refusal, &request);
+    }
+    if let (Mode::Enforce, Class::Private, Some(desk)) = (route.mode, route.class, &desk)
+        && let Some(answer) = desk.renewal(&identified, &request, journal)?
+    {
+        return Ok(Ending::Answered(Ok(Passage::Renewal), answer));
+    }
 
     // Forward, with our word for it: another one for each attempt.
     let whom = match (identified, route.class) {
@@ -353,11 +354,21 @@ fn note_unproven(journal: &mut Journal, identified: &Identified) {
     }
 }
 
-/// How a request is handled that comes from an earlier hop: nothing is judged here any more.
-fn shielded(platform: &impl Platform, request: &Canonical<'_>, journal: &mut Journal) -> Handling {
+/// How a request is handled that comes from an earlier hop: nothing is judged here any more. By another policy than
+/// that hop's it may be public here and somebody's own there, so only the same one counts.
+fn shielded(
+    platform: &impl Platform,
+    request: &Canonical<'_>,
+    claims: &Claims,
+    journal: &mut Journal,
+) -> Handling {
     let Ok(policy) = Policy::load(platform) else { return Handling::STRICTEST };
     journal.policy(&policy.digest);
     let Ok(route) = policy.route(request) else { return Handling::STRICTEST };
     journal.route(route);
-    Handling::of(route)
+    let is_same = claims.pol.as_ref() == Some(&policy.digest);
+    match (is_same, route.class, &claims.sub) {
+        (true, Class::Private, _) | (true, Class::Public, None) => Handling::of(route),
+        (false, ..) | (true, Class::Public, Some(_)) => Handling::STRICTEST,
+    }
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::bots::Claim;
 use crate::identify::Identified;
-use crate::platform::Platform;
+use crate::platform::{Platform, Received};
 use crate::record::Journal;
 use crate::refusal::Refusal;
 
@@ -24,11 +24,14 @@ pub struct RateFault(pub String);
 pub struct Counted(String);
 
 impl Counted {
-    fn of(route: &Route, client: &ClientKey) -> Self {
+    fn of(route: &Route, client: &ClientKey, whose: Whose) -> Self {
         let mut hash = Sha256::new_with_prefix(b"countersign rate\0");
         // No name of a route has a NUL.
         hash.update(route.name.as_str());
-        hash.update([0]);
+        hash.update(match whose {
+            Whose::TheirOwn => [0, b'o'],
+            Whose::AnotherSites => [0, b'x'],
+        });
         hash.update(client.to_bytes());
         Self(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
@@ -40,78 +43,105 @@ impl Counted {
     }
 }
 
-/// Counts a request of whom is not identified yet: a verified bot by its own rate, else by the address where the
-/// route counts those.
-///
-/// # Errors
-/// [`Refusal::RateExceeded`] where the route is enforced.
-pub fn count_unidentified(
-    platform: &impl Platform,
-    route: &Route,
-    claim: &Claim<'_>,
-    client: IpAddr,
-    journal: &mut Journal,
-) -> Result<(), Refusal> {
-    match (claim, route.bot_rate, route.rate) {
-        (Claim::Verified(bot), Some(rate), _) => {
-            let bot = ClientKey::Subject(bot.bot().name.subject());
-            count(platform, route, rate, &bot, journal)
-        }
-        (_, _, Some(rate)) if rate.by == RateKey::Address => {
-            count(platform, route, rate, &ClientKey::of_address(client), journal)
-        }
-        _ => Ok(()),
-    }
+/// Whose doing a request is. A page of another site can have a visitor's browser ask for anything, as often as it
+/// likes: that is counted apart, so that it uses up nothing of the visitor's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    TheirOwn,
+    AnotherSites,
 }
 
-/// Counts a request where the route counts who is signed in; nobody is counted by the address.
-///
-/// # Errors
-/// [`Refusal::RateExceeded`] where the route is enforced.
-pub fn count_identified(
-    platform: &impl Platform,
-    route: &Route,
-    claim: &Claim<'_>,
-    identified: &Identified,
-    client: IpAddr,
-    journal: &mut Journal,
-) -> Result<(), Refusal> {
-    let Some(rate) = route.rate.filter(|rate| rate.by == RateKey::Subject) else { return Ok(()) };
-    if matches!(claim, Claim::Verified(_)) && route.bot_rate.is_some() {
-        return Ok(());
-    }
-    let client = match identified {
-        Identified::Somebody(who) => ClientKey::Subject(who.subject.clone()),
-        Identified::Nobody | Identified::Unproven(_) => ClientKey::of_address(client),
-    };
-    count(platform, route, rate, &client, journal)
+/// Counts one request by what its route says.
+#[derive(Debug)]
+pub struct Counting<'a, P> {
+    platform: &'a P,
+    route: &'a Route,
+    address: ClientKey,
+    whose: Whose,
 }
 
-fn count(
-    platform: &impl Platform,
-    route: &Route,
-    rate: Rate,
-    client: &ClientKey,
-    journal: &mut Journal,
-) -> Result<(), Refusal> {
-    if route.mode == Mode::Off {
-        return Ok(());
+impl<'a, P: Platform> Counting<'a, P> {
+    /// A request of this client for this route.
+    #[must_use]
+    pub fn of(platform: &'a P, received: &Received, route: &'a Route, client: IpAddr) -> Self {
+        let is_cross_site = received.fetch_site.iter().any(|site| site.eq_ignore_ascii_case(b"cross-site"));
+        let whose = if is_cross_site { Whose::AnotherSites } else { Whose::TheirOwn };
+        Self { platform, route, address: ClientKey::of_address(client), whose }
     }
-    match is_too_fast(platform, rate, &Counted::of(route, client)) {
-        Ok(None) => Ok(()),
-        Ok(Some(seconds)) => {
-            let refusal = Refusal::RateExceeded { rate, client: client.clone(), seconds };
-            match route.mode {
-                Mode::Enforce => Err(refusal),
-                Mode::Observe | Mode::Off => {
-                    journal.would(refusal);
-                    Ok(())
+
+    /// Counts by address, before anything else is looked at; not where bots have a rate of their own, as it may be one.
+    ///
+    /// # Errors
+    /// [`Refusal::RateExceeded`] where the route is enforced.
+    pub fn first(&self, journal: &mut Journal) -> Result<(), Refusal> {
+        if self.route.bot_rate.is_some() { Ok(()) } else { self.by_address(journal) }
+    }
+
+    /// Counts where bots have a rate of their own: a verified one by that, everybody else by address.
+    ///
+    /// # Errors
+    /// [`Refusal::RateExceeded`] where the route is enforced.
+    pub fn bots(&self, claim: &Claim<'_>, journal: &mut Journal) -> Result<(), Refusal> {
+        match (claim, self.route.bot_rate) {
+            (_, None) => Ok(()),
+            (Claim::Verified(bot), Some(rate)) => {
+                self.count(rate, &ClientKey::Subject(bot.bot().name.subject()), journal)
+            }
+            (Claim::Absent | Claim::Unverified(_), Some(_)) => self.by_address(journal),
+        }
+    }
+
+    /// Counts by who is signed in; nobody is counted by address.
+    ///
+    /// # Errors
+    /// [`Refusal::RateExceeded`] where the route is enforced.
+    pub fn identified(
+        &self,
+        claim: &Claim<'_>,
+        identified: &Identified,
+        journal: &mut Journal,
+    ) -> Result<(), Refusal> {
+        let is_counted = matches!(claim, Claim::Verified(_)) && self.route.bot_rate.is_some();
+        match (self.rate_by(RateKey::Subject), identified) {
+            (Some(rate), Identified::Somebody(who)) if !is_counted => {
+                self.count(rate, &ClientKey::Subject(who.subject.clone()), journal)
+            }
+            (Some(rate), Identified::Nobody | Identified::Unproven(_)) => {
+                self.count(rate, &self.address, journal)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn by_address(&self, journal: &mut Journal) -> Result<(), Refusal> {
+        self.rate_by(RateKey::Address).map_or(Ok(()), |rate| self.count(rate, &self.address, journal))
+    }
+
+    fn rate_by(&self, key: RateKey) -> Option<Rate> {
+        self.route.rate.filter(|rate| rate.by == key)
+    }
+
+    fn count(&self, rate: Rate, client: &ClientKey, journal: &mut Journal) -> Result<(), Refusal> {
+        let Self { platform, route, whose, .. } = *self;
+        if route.mode == Mode::Off {
+            return Ok(());
+        }
+        match is_too_fast(platform, rate, &Counted::of(route, client, whose)) {
+            Ok(None) => Ok(()),
+            Ok(Some(seconds)) => {
+                let refusal = Refusal::RateExceeded { rate, client: client.clone(), seconds };
+                match route.mode {
+                    Mode::Enforce => Err(refusal),
+                    Mode::Observe | Mode::Off => {
+                        journal.would(refusal);
+                        Ok(())
+                    }
                 }
             }
-        }
-        Err(fault) => {
-            journal.detail(fault.to_string());
-            Ok(())
+            Err(fault) => {
+                journal.detail(fault.to_string());
+                Ok(())
+            }
         }
     }
 }

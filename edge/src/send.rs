@@ -108,6 +108,10 @@ impl<P: Platform> Outgoing<'_, P> {
             set.push(("host", request.host.to_vec()));
         }
         let Handling { class, credentials, body } = handling;
+        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+        let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
+        // No cache looks at the body of a GET, and an application may: what one client sends would be everybody's answer.
+        let body = if caching == Caching::Allowed { Body::Kept } else { body };
         if body == Body::Kept {
             remove.extend(OF_BODY.map(str::to_owned));
         }
@@ -130,8 +134,6 @@ impl<P: Platform> Outgoing<'_, P> {
         } else {
             Protocol::Http1
         };
-        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
-        let caching = if class == Class::Public && is_read { Caching::Allowed } else { Caching::Pass };
         Forward { backend: backend.clone(), remove, set, body, caching, protocol }
     }
 }

@@ -41,7 +41,8 @@ pub fn check_route(asked: Upgrade, route: &Route, journal: &mut Journal) -> Resu
     }
 }
 
-/// What becomes of the application's cookies.
+/// What becomes of what a browser sends by itself and the application knows people by: its cookies, and what it
+/// remembers of HTTP authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cookies {
     /// They go on.
@@ -101,7 +102,7 @@ pub fn hand_over<P: Platform>(
     let mut forward = outgoing.forward(handling, backend, assertion.into_bytes());
     if cookies == Cookies::Removed {
         forward.set.retain(|(name, _)| *name != "cookie");
-        forward.remove.push("cookie".to_owned());
+        forward.remove.extend(["cookie".to_owned(), "authorization".to_owned()]);
     }
     forward.set.extend([("connection", b"Upgrade".to_vec()), ("upgrade", b"websocket".to_vec())]);
     Ok(outgoing.platform.hand_over(&forward)?)

@@ -305,8 +305,9 @@ fn check_public<'t>(
             );
         }
     }
-    for key in ["experiment", "upgrade"] {
-        if let Some(value) = table.get(key).filter(|value| value.get_ref().as_str() != Some("none")) {
+    let upgrade = table.get("upgrade").filter(|value| value.get_ref().as_str() != Some("none"));
+    for (key, value) in [("experiment", table.get("experiment")), ("upgrade", upgrade)] {
+        if let Some(value) = value {
             reader.fault(
                 start(value),
                 format_args!("{what} is public and has `{key}`: its answers are the same for everybody"),

@@ -77,11 +77,12 @@ fn receipt_of(verdict: &Verdict<'_>, keys: Option<&ReceiptKeys>) -> Option<Strin
     }
 }
 
-/// What the edge's cache may have taken the route for: an edge that went by another policy may know it as public.
+/// What the edge's cache may have taken the route for: an edge that went by another policy, or by none that we know
+/// of, may know it as public.
 fn class_of(verdict: &Verdict<'_>, own: &PolicyDigest) -> Option<Class> {
     let route = verdict.route?;
     let of_edge = verdict.assertion().and_then(|assertion| assertion.claims().pol.as_ref());
-    Some(if of_edge.is_some_and(|digest| digest != own) { Class::Public } else { route.class })
+    Some(if of_edge == Some(own) { route.class } else { Class::Public })
 }
 
 /// Writes the variables of a verdict, `verdict` itself last: HAProxy keeps what stands before a

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use countersign_edge::answer::{Answer, OwnAnswer};
-use countersign_edge::forward::{Caching, Forward};
+use countersign_edge::forward::{Body, Caching, Forward};
 use countersign_edge::platform::{Protocol, Received, Store};
 use serde_json::Value;
 
@@ -117,6 +117,7 @@ pub(crate) struct Sent {
     pub(crate) backend: String,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) caching: Caching,
+    pub(crate) body: Body,
     pub(crate) protocol: Protocol,
 }
 
@@ -130,6 +131,7 @@ impl Sent {
             backend: forward.backend.to_string(),
             headers,
             caching: forward.caching,
+            body: forward.body,
             protocol: forward.protocol,
         }
     }

@@ -92,6 +92,41 @@ fn an_address_is_counted_before_anybody_is_identified() {
     assert_eq!(world.fetches.get(), 0);
 }
 
+/// Else a page anywhere could have a visitor, and everybody behind the same address, refused.
+#[test]
+fn what_another_sites_page_has_a_browser_ask_is_counted_apart() {
+    let world = world();
+    let by_page = |ask: Ask| ask.header("sec-fetch-site", "cross-site");
+    let ann = get("/subject/x").bearer(&token(Algorithm::EdDSA).make());
+    for own in [get("/strict/x"), ann] {
+        once_too_often(&world, &by_page(own.clone())).refused(429, "rate-exceeded");
+        world.ask(&own).passed("forwarded");
+        world.ask(&own.header("sec-fetch-site", "same-origin")).passed("forwarded");
+    }
+}
+
+#[test]
+fn a_flood_of_bad_tokens_is_counted_by_its_address() {
+    let mut routes = routes();
+    routes[1]["identity"] = json!("required");
+    let world = World::with_policy(&routes, &["engineering"]);
+    let forged = get("/subject/x").bearer("x");
+    for _ in 0..3 {
+        world.ask(&forged).refused(401, "token-malformed-parts");
+    }
+    world.ask(&forged).refused(429, "rate-exceeded");
+    world.ask(&get("/subject/x").bearer(&token(Algorithm::EdDSA).make())).passed("forwarded");
+}
+
+#[test]
+fn an_address_is_counted_before_any_bots_signature_is_looked_at() {
+    let world = world();
+    let signed = signature().on(get("/address/x"));
+    once_too_often(&world, &get("/address/x")).refused(429, "rate-exceeded");
+    world.ask(&signed).refused(429, "rate-exceeded");
+    assert_eq!(world.bot_fetches.get(), 0);
+}
+
 #[test]
 fn a_penalty_lasts_and_then_ends() {
     let world = world();

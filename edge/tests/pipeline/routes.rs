@@ -1,6 +1,6 @@
 //! Which route decides, and what a public one means.
 
-use countersign_edge::forward::Caching;
+use countersign_edge::forward::{Body, Caching};
 use jsonwebtoken::Algorithm;
 
 use crate::issuer::token;
@@ -49,6 +49,23 @@ fn a_public_route_gets_no_credentials_and_may_be_cached() {
     world.ask(&get("/static/x").header("authorization", "Basic eA==")).passed("forwarded");
     // The cache keeps what is read, nothing else.
     assert_eq!(world.ask(&get("/static/x").method("POST")).passed("forwarded").caching, Caching::Pass);
+}
+
+/// A cache keeps an answer by its URL: what one client sends in a body must not be in it.
+#[test]
+fn a_public_answer_is_made_of_no_body() {
+    let world = World::new();
+    let with_body = |method: &str| {
+        let ask = get("/static/x").method(method).header("content-length", "9");
+        world.ask(&ask.header("content-type", "application/x-www-form-urlencoded")).sent.unwrap()
+    };
+    for method in ["GET", "HEAD"] {
+        let sent = with_body(method);
+        assert_eq!((sent.caching, sent.body), (Caching::Allowed, Body::Kept), "{method}");
+        assert!(sent.all("content-length").is_empty() && sent.all("content-type").is_empty());
+    }
+    let sent = with_body("POST");
+    assert_eq!((sent.caching, sent.body), (Caching::Pass, Body::Sent));
 }
 
 #[test]

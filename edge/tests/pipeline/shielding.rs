@@ -53,6 +53,20 @@ fn a_public_answer_may_be_cached_at_the_shield() {
     assert_eq!(seen.passed("shielding-hop").caching, Caching::Pass);
 }
 
+/// While a new policy is on its way a shield may have the one before, in which the route was public yet.
+#[test]
+fn by_another_policy_than_the_earlier_hops_nothing_is_public() {
+    let mut routes = crate::world::routes();
+    routes[2]["class"] = "private".into();
+    let earlier = World::with_routes(&routes);
+    let ann = get("/static/x").bearer(&token(Algorithm::EdDSA).make());
+    let seen = earlier.ask(&ann);
+    assert_eq!(seen.passed("forwarded").claims()["sub"], "ann");
+    let assertion = seen.sent.as_ref().unwrap().assertion();
+    let seen = World::new().ask(&get("/static/x").header("countersign-assertion", assertion.as_str()));
+    assert_eq!(seen.passed("shielding-hop").caching, Caching::Pass);
+}
+
 #[test]
 fn any_other_assertion_is_deleted_and_proves_nothing() {
     let assertion = vouched_for("/api/x");

@@ -182,6 +182,12 @@ fn a_page_that_the_route_names_opens_one() {
     // Where no cookies come along, there is no session and nothing that the application takes for one.
     asked("omit", true).refused(403, "cross-site-websocket");
     assert_eq!(handed_over(&asked("omit", false), "handed-over").all("cookie"), Vec::<String>::new());
+    // Browsers remember HTTP authentication too.
+    let mut changes = cors("omit");
+    changes["identity"] = json!("optional");
+    let ask = open("/chat").header("origin", PARTNER).header("authorization", "Basic eA==");
+    let seen = world(&changes).ask(&ask);
+    assert_eq!(handed_over(&seen, "handed-over").all("authorization"), Vec::<String>::new());
 }
 
 #[test]
