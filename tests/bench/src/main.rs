@@ -25,6 +25,7 @@ mod rivals;
 mod saturation;
 mod stage;
 mod teacher;
+mod upload;
 mod verdict;
 mod wrk;
 
@@ -59,6 +60,7 @@ enum Name {
     Publish,
     Edge,
     Examples,
+    Upload,
 }
 
 /// How long is measured.
@@ -103,6 +105,7 @@ fn run(name: Name, pace: Pace) -> Result<Report, String> {
         Name::Live => live::run(pace).map_err(|error| error.to_string()),
         Name::Publish => publish::run(pace).map_err(|error| error.to_string()),
         Name::List => list::run(pace).map_err(|error| error.to_string()),
+        Name::Upload => upload::run(pace).map_err(|error| error.to_string()),
         Name::Edge => kinds::run(pace).map_err(|error| error.to_string()),
         Name::Examples => examples::run(pace).map_err(|error| error.to_string()),
         Name::Saturation => saturation::run(pace).map_err(|error| error.to_string()),

@@ -1,14 +1,12 @@
 //! What the kernel says of a process: its memory and its time.
 
+use countersign_tests::memory;
 use countersign_tests::trouble::Trouble;
 
 /// Resident memory of a process in bytes.
+#[allow(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
 pub(crate) fn resident(process: u32) -> Result<f64, Trouble> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
-        .map_err(Trouble::io("read the memory of a process"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kibibytes.map(|it| it * 1024.0).ok_or_else(|| Trouble::unexpected("VmRSS of a process", status))
+    Ok(memory::resident(process)? as f64)
 }
 
 /// Processor time that a process has used, in microseconds, in steps of the kernel's 10 ms.

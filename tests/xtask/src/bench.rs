@@ -12,19 +12,23 @@ use crate::setup;
 use crate::shell;
 
 /// Benches that start HAProxy and put load on it.
-const ON_HAPROXY: [&str; 5] = ["saturation", "memory", "peers", "live", "examples"];
+const ON_HAPROXY: [&str; 6] = ["saturation", "memory", "peers", "live", "examples", "upload"];
 
 /// Benches that run the edge program.
-const ON_VICEROY: [&str; 2] = ["list", "edge"];
+const ON_VICEROY: [&str; 3] = ["list", "edge", "upload"];
 
-/// The bench that runs programs beside it.
-const BESIDE_THE_EDGE: &str = "edge";
+/// Benches that run programs beside it.
+const BESIDE_THE_EDGE: [&str; 2] = ["edge", "upload"];
+
+/// The bench that sends large bodies.
+const UPLOAD: &str = "upload";
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Passed on to the benches: `codec`, `verdict`, `saturation`, `memory`, `peers`, `live`, `list`, `publish`,
-    /// `edge`, `examples`, all of them where none is named; `--quick` for short runs, `--markdown` for the tables of docs/performance.md
+    /// `edge`, `upload`, `examples`, all of them where none is named; `--quick` for short runs, `--markdown` for the
+    /// tables of docs/performance.md
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -45,8 +49,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
         setup::for_the_stage()?;
         bench.env("COUNTERSIGN_EDGE_WASM", build::edge()?).env("COUNTERSIGN_CACHE", folders::cache());
     }
-    if is_measured(BESIDE_THE_EDGE) {
+    if BESIDE_THE_EDGE.into_iter().any(is_measured) {
         build::wasm("countersign-bench-wasm")?;
+    }
+    if is_measured(UPLOAD) {
+        setup::for_large_bodies()?;
+        bench.env("COUNTERSIGN_BIN_DIR", folders::target().join("release"));
     }
     // The agent is started from the folder that the benches are in.
     shell::run(build::cargo().args(["build", "--release", "-p", "countersign", "-p", "countersign-bench"]))?;

@@ -64,6 +64,11 @@ pub(crate) fn for_the_readings() -> Result<(), Fault> {
     applications::bring()
 }
 
+/// The application that takes large bodies.
+pub(crate) fn for_large_bodies() -> Result<(), Fault> {
+    node::bring()
+}
+
 /// What the benches need that start HAProxy.
 pub(crate) fn for_the_bench() -> Result<(), Fault> {
     linker::check()?;
