@@ -37,9 +37,10 @@ calls.addService(ECHO, {
     call.on('end', () => done(null, Buffer.concat(parts)));
     call.on('error', () => {});
   },
-  /** Each message back as it comes. */
+  /** Each message back as it comes; `stop` ends it, whatever the client has still to say. */
   Both: (call) => {
-    call.on('data', (message) => call.write(message));
+    const stop = () => call.emit('error', { code: grpc.status.ABORTED, details: 'stopped' });
+    call.on('data', (message) => (message.toString() === 'stop' ? stop() : call.write(message)));
     call.on('end', () => call.end());
     call.on('error', () => {});
   },

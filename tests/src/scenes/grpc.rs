@@ -29,6 +29,7 @@ const OK: u64 = 0;
 const PERMISSION_DENIED: u64 = 7;
 const RESOURCE_EXHAUSTED: u64 = 8;
 const FAILED_PRECONDITION: u64 = 9;
+const ABORTED: u64 = 10;
 const UNIMPLEMENTED: u64 = 12;
 const UNAVAILABLE: u64 = 14;
 const UNAUTHENTICATED: u64 = 16;
@@ -40,6 +41,7 @@ pub(super) fn scenes() -> Vec<Scene> {
     vec![
         whole("gRPC: one message there, one back", |streams| Box::pin(unary(streams))),
         whole("gRPC: messages in both directions at once", |streams| Box::pin(both(streams))),
+        whole("gRPC: the application ends a stream first", |streams| Box::pin(ended_first(streams))),
         whole("gRPC: a stream down, a stream up", |streams| Box::pin(one_way(streams))),
         whole("gRPC: an error of the application", |streams| Box::pin(application_error(streams))),
         whole("gRPC: nobody is signed in", |streams| Box::pin(nobody(streams))),
@@ -150,6 +152,16 @@ async fn both(streams: &Streams) -> Result {
         sent,
         messages(&said),
     ))
+}
+
+/// While the client still has its own side open.
+async fn ended_first(streams: &Streams) -> Result {
+    let (said, records) = as_sender(streams, "Both", ENGINEER, &["a", "stop", "b"]).await?;
+    Ok(row(&records)
+        .verdict("allow", ALLOWED)
+        .is("code", Some(ABORTED), said.number("code"))
+        .is("message", Some("stopped"), said.text("details"))
+        .is("messages", vec!["a"], messages(&said)))
 }
 
 async fn one_way(streams: &Streams) -> Result {

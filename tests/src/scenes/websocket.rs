@@ -51,10 +51,21 @@ pub(super) fn scenes() -> Vec<Scene> {
 type Result<T = Row> = std::result::Result<T, Trouble>;
 
 async fn open(streams: &Streams, to: SocketAddr, ask: &Ask) -> Result<(Said, Joined)> {
+    open_by(streams, to, ask, Http::One).await
+}
+
+/// How a WebSocket is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Http {
+    One,
+    Two,
+}
+
+async fn open_by(streams: &Streams, to: SocketAddr, ask: &Ask, http: Http) -> Result<(Said, Joined)> {
     let since = streams.since();
     let told = json!({
         "address": to.to_string(), "path": ask.request.target, "headers": streams::headers(ask),
-        "from": ask.request.from.to_string(), "messages": 1000, "bytes": 1 << 20,
+        "from": ask.request.from.to_string(), "messages": 1000, "bytes": 1 << 20, "http2": http == Http::Two,
     });
     let said = streams.client("websocket.mjs", &told).await?;
     Ok((said, streams.records(since, &[&ask.marker]).await))
@@ -168,12 +179,21 @@ async fn vouched(streams: &Streams) -> Result {
         .is("status of nobody", Some(401), anonymous.number("status")))
 }
 
+/// Also where it is asked for by HTTP/2, in another way.
 async fn refused_by_agent(streams: &Streams) -> Result {
     let world = streams.world();
-    let ask = world.ask("GET", "/feed");
-    let ask = ask.clone().assertion(&world.forge().good(&ask.request, ENGINEER)?);
-    let (said, records) = open(streams, world.node().address(), &ask).await?;
+    let vouched = |path: &str| {
+        let ask = world.ask("GET", path);
+        Ok::<_, Trouble>(ask.clone().assertion(&world.forge().good(&ask.request, ENGINEER)?))
+    };
+    let (said, records) = open(streams, world.node().address(), &vouched("/feed")?).await?;
+    let by_http_2 = async |path| open_by(streams, world.node().address(), &vouched(path)?, Http::Two).await;
+    let (again, its_records) = by_http_2("/feed").await?;
+    let (opened, _) = by_http_2("/chat").await?;
+    let its_reason = its_records.verdict_and_reason().1;
     Ok(row(&said, &records)
         .refused(403, UPGRADE_REFUSED)
-        .holds("the refusal has its decision", said.text("answer/countersign-decision").is_some()))
+        .holds("the refusal has its decision", said.text("answer/countersign-decision").is_some())
+        .is("by HTTP/2", (Some(403), Some(UPGRADE_REFUSED.to_owned())), (again.number("status"), its_reason))
+        .is("status by HTTP/2 on a route that is for one", Some(200), opened.number("status")))
 }
