@@ -119,31 +119,12 @@ impl Streams {
         joined
     }
 
-    /// Runs a client that is told all as JSON, and says all so at its end.
+    /// Runs a client on this stage.
     ///
     /// # Errors
-    /// [`Trouble::NoAnswer`] where it has no end, [`Trouble::Command`] where that is an error.
+    /// As [`run`].
     pub async fn client(&self, script: &str, told: &Value) -> Result<Said, Trouble> {
-        let mut command = tokio::process::Command::from(self.scripts.command(script));
-        command.arg(told.to_string()).kill_on_drop(true);
-        let output = tokio::time::timeout(PATIENCE, command.output())
-            .await
-            .map_err(|_| Trouble::NoAnswer {
-                peer: script.into(),
-                why: format!("still running after {PATIENCE:?}"),
-            })?
-            .map_err(Trouble::io(format!("run {script}")))?;
-        let failed = |said: String| Trouble::Command {
-            command: format!("node {script}"),
-            status: output.status.to_string(),
-            said,
-        };
-        let said: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|_| failed(String::from_utf8_lossy(&output.stderr).into_owned()))?;
-        match said.get("error").and_then(Value::as_str) {
-            Some(error) => Err(failed(error.to_owned())),
-            None => Ok(Said(said)),
-        }
+        run(&self.scripts, script, told).await
     }
 
     /// The edge's address.
@@ -152,6 +133,33 @@ impl Streams {
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn edge(&self) -> Result<SocketAddr, Trouble> {
         Ok(self.world.viceroy()?.address())
+    }
+}
+
+/// Runs a client that is told all as JSON, and says all so at its end.
+///
+/// # Errors
+/// [`Trouble::NoAnswer`] where it has no end, [`Trouble::Command`] where that is an error.
+pub async fn run(scripts: &Scripts, script: &str, told: &Value) -> Result<Said, Trouble> {
+    let mut command = tokio::process::Command::from(scripts.command(script));
+    command.arg(told.to_string()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output())
+        .await
+        .map_err(|_| Trouble::NoAnswer {
+            peer: script.into(),
+            why: format!("still running after {PATIENCE:?}"),
+        })?
+        .map_err(Trouble::io(format!("run {script}")))?;
+    let failed = |said: String| Trouble::Command {
+        command: format!("node {script}"),
+        status: output.status.to_string(),
+        said,
+    };
+    let said: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|_| failed(String::from_utf8_lossy(&output.stderr).into_owned()))?;
+    match said.get("error").and_then(Value::as_str) {
+        Some(error) => Err(failed(error.to_owned())),
+        None => Ok(Said(said)),
     }
 }
 

@@ -1,11 +1,13 @@
 //! gRPC through edge and HAProxy: real client, real server, every kind of stream, and what a client learns of a refusal.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use countersign_contract::list::Action;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
+use crate::cluster::{Client, Cluster, Fate};
 use crate::forge::{ENGINEER, NOBODY, Sender};
 use crate::haproxy::Health;
 use crate::node::{AGENTS, Agents};
@@ -14,8 +16,10 @@ use crate::scene::Manners::{Alone, OwnWorld, Shares};
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Playing, Row, Scene};
 use crate::scenes::reason::{
-    ALLOWED, IDENTITY_REQUIRED, LISTED_THROTTLE, PERMISSION_MISSING, VERDICT_MISSING,
+    ALLOWED, IDENTITY_REQUIRED, LISTED, LISTED_THROTTLE, PERMISSION_MISSING, VERDICT_MISSING,
 };
+use crate::scenes::reputation::RULES;
+use crate::script::Scripts;
 use crate::streams::{self, Said, Streams};
 use crate::trouble::Trouble;
 use crate::world::{HOST, World};
@@ -24,6 +28,9 @@ use crate::world::{HOST, World};
 const READER: Sender = Sender { subject: "ben", groups: &["book-club"] };
 /// Somebody whom no other scene lists.
 const OFFENDER: Sender = Sender { subject: "trudy", groups: &["engineering"] };
+
+/// Where a call comes from that HAProxy refuses by itself.
+const BANNED: Client = Client::at("192.0.2.81");
 
 const OK: u64 = 0;
 const PERMISSION_DENIED: u64 = 7;
@@ -57,33 +64,47 @@ pub(super) fn scenes() -> Vec<Scene> {
         }),
         straight("gRPC: straight to HAProxy without an assertion", |streams| Box::pin(no_assertion(streams))),
         straight("gRPC: straight to HAProxy with an assertion", |streams| Box::pin(vouched(streams))),
+        Scene::on_cluster("gRPC: an address that the publisher lists", RULES, |cluster| {
+            Box::pin(banned(cluster))
+        }),
     ]
 }
 
 type Result<T = Row> = std::result::Result<T, Trouble>;
 
-/// A call of a method, with the headers of `ask` as its metadata.
+/// A call of a method.
 fn call(world: &World, method: &str) -> Ask {
-    let mut ask = world.ask("POST", "");
+    of_call(world.ask("POST", ""), method)
+}
+
+fn of_call(mut ask: Ask, method: &str) -> Ask {
     ask.request.target = format!("/echo.Echo/{method}");
     ask
 }
 
-/// As a client that knows gRPC, or as one that sees its frames.
-async fn send(streams: &Streams, to: SocketAddr, ask: &Ask, told: Value) -> Result<(Said, Joined)> {
-    let since = streams.since();
-    let mut metadata = streams::headers(ask);
-    if let Some(metadata) = metadata.as_object_mut() {
-        metadata.remove("Host");
-        *metadata =
-            std::mem::take(metadata).into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    }
+/// What a client is told of a call, the headers of `ask` as its metadata.
+fn told(to: SocketAddr, ask: &Ask) -> Map<String, Value> {
+    let metadata = ask.request.headers.iter().filter(|(name, _)| name != "Host");
+    let metadata: Map<_, _> =
+        metadata.map(|(name, value)| (name.to_lowercase(), value.as_str().into())).collect();
     let method = ask.request.target.rsplit('/').next().unwrap_or_default();
-    let mut all = json!({ "address": to.to_string(), "host": HOST, "method": method, "metadata": metadata });
-    if let (Some(all), Value::Object(told)) = (all.as_object_mut(), told) {
-        all.extend(told);
+    let told = [
+        ("address", to.to_string().into()),
+        ("host", HOST.into()),
+        ("method", method.into()),
+        ("metadata", metadata.into()),
+    ];
+    told.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect()
+}
+
+/// As a client that knows gRPC, or as one that sees its frames.
+async fn send(streams: &Streams, to: SocketAddr, ask: &Ask, more: Value) -> Result<(Said, Joined)> {
+    let since = streams.since();
+    let mut all = told(to, ask);
+    if let Value::Object(more) = more {
+        all.extend(more);
     }
-    let said = streams.client("grpc.mjs", &all).await?;
+    let said = streams.client("grpc.mjs", &all.into()).await?;
     let decision = ["metadata/countersign-decision", "headers/countersign-decision"];
     let decision = decision.into_iter().find_map(|path| said.text(path));
     let body = said.text("messages/0").and_then(|body| serde_json::from_str::<Value>(body).ok());
@@ -268,4 +289,38 @@ async fn vouched(streams: &Streams) -> Result {
         [PERMISSION_DENIED, UNAUTHENTICATED, PERMISSION_DENIED].map(Some),
         codes,
     ))
+}
+
+/// HAProxy refuses it by itself, before it asks an agent.
+async fn banned(cluster: &Cluster) -> Result {
+    let scripts = Scripts::lay_out(cluster.folder())?;
+    let [node, _] = cluster.nodes();
+    let listed = async |action: &str| {
+        let asked = Instant::now();
+        let words = ["bans", "add", BANNED.address, "--action", action, "--seconds", "600"];
+        cluster.command(&words).await?;
+        cluster.until(BANNED, Fate::Refused, asked).await?;
+        let ask = cluster.vouch(of_call(cluster.ask_for("POST", "/api"), "Unary"), BANNED)?;
+        let places = node.places();
+        let mut all = told(node.address(), &ask);
+        all.insert("bare".to_owned(), true.into());
+        let said = streams::run(&scripts, "grpc.mjs", &all.into()).await?;
+        let decision = said.text("headers/countersign-decision").unwrap_or("none").to_owned();
+        Ok::<_, Trouble>((said, node.found(places, &[&decision]).await))
+    };
+    let (throttled, its_records) = listed("throttle").await?;
+    cluster.command(&["bans", "remove", BANNED.address]).await?;
+    cluster.until(BANNED, Fate::Passes, Instant::now()).await?;
+    let (blocked, records) = listed("block").await?;
+    let head = |said: &Said| {
+        let at = |name| said.text(&format!("headers/{name}")).map(str::to_owned);
+        (at("grpc-status"), at("content-type"), at("retry-after").is_some(), said.is("only_headers"))
+    };
+    let refused =
+        |code: &str, later| (Some(code.to_owned()), Some("application/grpc".to_owned()), later, true);
+    Ok(row(&records)
+        .verdict("deny", LISTED)
+        .is("a call that is blocked", refused("7", false), head(&blocked))
+        .is("a call that is slowed down", refused("8", true), head(&throttled))
+        .is("its reason", Some(LISTED_THROTTLE.to_owned()), its_records.verdict_and_reason().1))
 }

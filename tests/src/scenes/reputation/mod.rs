@@ -46,7 +46,7 @@ const HALVES: [u32; 2] = [OVER / 2, OVER / 2 + 1];
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// Nothing ends while a scene plays.
-const RULES: Rules =
+pub(super) const RULES: Rules =
     Rules { pardon_seconds: 600, signals: &[PROBING, PROBING_BY_SUBJECT], guard: Guard::USUAL };
 
 const PROBING: Signal = Signal {
