@@ -20,6 +20,9 @@ const ON_VICEROY: [&str; 3] = ["list", "edge", "upload"];
 /// Benches that run programs beside it.
 const BESIDE_THE_EDGE: [&str; 2] = ["edge", "upload"];
 
+/// The bench that a bot's request is in.
+const EDGE: &str = "edge";
+
 /// The bench that sends large bodies.
 const UPLOAD: &str = "upload";
 
@@ -51,6 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     }
     if BESIDE_THE_EDGE.into_iter().any(is_measured) {
         build::wasm("countersign-bench-wasm")?;
+    }
+    if is_measured(EDGE) {
+        setup::for_bots()?;
     }
     if is_measured(UPLOAD) {
         setup::for_large_bodies()?;

@@ -64,6 +64,12 @@ pub(crate) fn for_the_readings() -> Result<(), Fault> {
     applications::bring()
 }
 
+/// What signs as a bot.
+pub(crate) fn for_bots() -> Result<(), Fault> {
+    node::bring()?;
+    oidc::bring()
+}
+
 /// The application that takes large bodies.
 pub(crate) fn for_large_bodies() -> Result<(), Fault> {
     node::bring()
