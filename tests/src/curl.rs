@@ -194,7 +194,8 @@ impl Curl {
         }
         match (&self.upload, request.method.as_str()) {
             (Some(Upload { bytes, framing }), _) => {
-                command.args(["--upload-file", "-"]);
+                // It asks before it sends so much, and by default sends after a second without an answer.
+                command.args(["--upload-file", "-", "--expect100-timeout", "10"]);
                 if *framing == Framing::Length {
                     command.args(["--header", "Transfer-Encoding:"]);
                     command.args(["--header", &format!("Content-Length: {bytes}")]);
