@@ -66,6 +66,8 @@ pub enum Refusal {
     Host(NotAnAuthority),
     /// The method isn't a token.
     Method(NotAMethod),
+    /// No route can open the method.
+    MethodRefused(String),
     /// No route decides.
     NoRoute(NoRoute),
     /// The assertion doesn't hold.
@@ -130,7 +132,7 @@ impl Refusal {
             Self::Question(_) => "question-malformed",
             Self::NotCanonical(_) | Self::NoRoute(NoRoute::NotCanonical(_)) => "not-canonical",
             Self::Host(_) => "host-refused",
-            Self::Method(_) => "method-refused",
+            Self::Method(_) | Self::MethodRefused(_) => "method-refused",
             Self::NoRoute(NoRoute::UnknownHost) => "unknown-host",
             Self::NoRoute(NoRoute::UnknownPath) => "unknown-path",
             Self::NoRoute(NoRoute::MethodNotListed) => "method-not-listed",
@@ -171,6 +173,7 @@ impl Refusal {
             Self::NotCanonical(_)
             | Self::Host(_)
             | Self::Method(_)
+            | Self::MethodRefused(_)
             | Self::NoRoute(_)
             | Self::Assertion(_)
             | Self::Service(_)
@@ -195,7 +198,7 @@ impl Refusal {
             Self::NotCanonical(_) | Self::NoRoute(NoRoute::NotCanonical(_)) => {
                 "send the path in its one canonical spelling, or let the route `allow` it"
             }
-            Self::Host(_) | Self::Method(_) => "nothing: no browser sends this",
+            Self::Host(_) | Self::Method(_) | Self::MethodRefused(_) => "nothing: no browser sends this",
             Self::NoRoute(_) => "add a route to the policy, or look for a mistyped host, path or method",
             Self::Assertion(fault) => remedy_of(fault),
             Self::Service(fault) => fault.remedy(),
@@ -252,6 +255,7 @@ impl fmt::Display for Refusal {
             Self::NotCanonical(fault) => fault.fmt(f),
             Self::Host(fault) => fault.fmt(f),
             Self::Method(fault) => fault.fmt(f),
+            Self::MethodRefused(method) => write!(f, "method `{method}` is never let on"),
             Self::NoRoute(fault) => fault.fmt(f),
             Self::Assertion(fault) => fault.fmt(f),
             Self::Service(fault) => fault.fmt(f),

@@ -163,6 +163,9 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn parse(request: &Request<'a>) -> Result<Self, Refusal> {
         let method = Method::parse(request.method).map_err(Refusal::Method)?;
+        if method.is_refused() {
+            return Err(Refusal::MethodRefused(method.as_str().to_owned()));
+        }
         // Two equal ones are still two: another parser may take another one.
         let host = if request.hosts == 1 { request.host } else { &[] };
         let authority = Authority::parse(host).map_err(Refusal::Host)?;

@@ -15,9 +15,8 @@ use crate::platform::{Protocol, Received};
 const HOP_BY_HOP: [&str; 7] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "http2-settings"];
 
-/// Methods that no route can open: a tunnel has no path to judge, a trace shows the headers that
-/// we add, and the platform takes a purge for an order to its cache.
-const REFUSED_METHODS: [&str; 4] = ["CONNECT", "TRACE", "PURGE", "FASTLYPURGE"];
+/// Methods that the platform takes for an order to its cache.
+const ORDERS: [&str; 2] = ["PURGE", "FASTLYPURGE"];
 
 /// A request read in the one way that every part of the path reads it.
 #[derive(Clone, Debug)]
@@ -81,7 +80,8 @@ impl<'r> Canonical<'r> {
     /// Whether no route can open this method.
     #[must_use]
     pub fn is_refused_method(&self) -> bool {
-        REFUSED_METHODS.iter().any(|refused| refused.eq_ignore_ascii_case(self.method.as_str()))
+        let is_order = |order: &&str| order.eq_ignore_ascii_case(self.method.as_str());
+        self.method.is_refused() || ORDERS.iter().any(|order| is_order(order))
     }
 }
 

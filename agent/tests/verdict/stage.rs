@@ -159,7 +159,7 @@ impl Asked {
             groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
             env: "production".parse().unwrap(),
             sv: None,
-            pol: None,
+            pol: Some(policy()),
             sid: None,
             bot: None,
             arm: None,
@@ -256,7 +256,7 @@ impl Stage {
 
     /// The digest of its policy.
     pub(crate) fn policy(&self) -> PolicyDigest {
-        Policy::parse(POLICY).unwrap().digest().clone()
+        policy()
     }
 
     /// The names in the order of the ACK, and the variables.
@@ -319,4 +319,9 @@ impl Stage {
         let text = std::fs::read_to_string(self.folder.path().join("records.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// The digest of the policy that stages have, which their edge has too.
+fn policy() -> PolicyDigest {
+    Policy::parse(POLICY).unwrap().digest().clone()
 }

@@ -148,8 +148,13 @@ fn haproxy_is_told_which_answers_the_edge_may_keep() {
     let public = || Asked { target: "/static/a.css", ..API };
     let class = |asked: &Asked| stage.ask(asked).1.get("class").cloned();
     assert_eq!(class(&public().signed(&[])).as_deref(), Some("public"));
-    for private in [API, API.signed(&["engineering"]), Asked { target: "/legacy/x", ..API }] {
+    let off = || Asked { target: "/legacy/x", ..API };
+    for private in [API.signed(&["engineering"]), off().signed(&[])] {
         assert_eq!(class(&private).as_deref(), Some("private"));
+    }
+    // Nobody knows by which policy an edge went whose word isn't good, or isn't there.
+    for unknown in [API, off(), API.vouched(&["engineering"], |claims| claims.pol = None)] {
+        assert_eq!(class(&unknown).as_deref(), Some("public"));
     }
     let by = |policy: &PolicyDigest| {
         let policy = policy.clone();
@@ -275,4 +280,14 @@ fn what_haproxys_own_table_says_comes_with_the_question() {
     assert_eq!(ask(Value::Int64(2), public())["reason"], "listed-require-identity");
     assert_eq!(ask(Value::Int64(2), API.signed(&["engineering"]))["verdict"], "allow");
     assert_eq!(ask(Value::Str(b"2"), public())["reason"], "question-malformed");
+}
+
+/// HAProxy refuses them without asking; neither relies on the other.
+#[test]
+fn a_tunnel_and_a_trace_are_refused_whatever_the_assertion_says() {
+    let stage = Stage::new(10);
+    for method in ["CONNECT", "TRACE", "trace"] {
+        let (_, variables) = stage.ask(&Asked { method, ..API }.signed(&["engineering"]));
+        assert_eq!((variables["verdict"].as_str(), variables["reason"].as_str()), ("deny", "method-refused"));
+    }
 }

@@ -28,11 +28,11 @@ fn the_same_person_has_the_same_arm_each_time() {
     for person in 0..100 {
         assert_eq!(arm_of(&checkout, &name, person), arm_of(&checkout.clone(), &name, person));
     }
-    // Pinned, since an edge that is deployed anew must not shuffle everybody.
+    // Pinned, since an edge that is deployed anew must not shuffle everybody; computed once more by Python's hashlib.
     let subject: Subject = "alice".parse().unwrap();
-    assert_eq!(checkout.arm_of(&name, Participant::Subject(&subject)).unwrap().as_str(), "canary");
+    assert_eq!(checkout.arm_of(&name, Participant::Subject(&subject)).unwrap().as_str(), "control");
     let visitor = VisitorId::from_random([7; 16]);
-    assert_eq!(checkout.arm_of(&name, Participant::Visitor(visitor)).unwrap().as_str(), "control");
+    assert_eq!(checkout.arm_of(&name, Participant::Visitor(visitor)).unwrap().as_str(), "canary");
 }
 
 #[test]

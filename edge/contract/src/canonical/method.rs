@@ -30,6 +30,13 @@ impl<'a> Method<'a> {
         self.0
     }
 
+    /// Whether no route can open this method, whatever its case: a tunnel (CONNECT) has no path to judge, and a trace
+    /// (TRACE) shows the headers that we add.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        ["CONNECT", "TRACE"].iter().any(|refused| refused.eq_ignore_ascii_case(self.0))
+    }
+
     /// Whether the method is safe (RFC 9110 section 9.2.1): asks for nothing to be changed.
     #[must_use]
     pub fn is_safe(&self) -> bool {
