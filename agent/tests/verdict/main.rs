@@ -7,4 +7,5 @@ mod own_paths;
 mod receipts;
 mod services;
 mod stage;
+mod upgrade;
 mod verdicts;

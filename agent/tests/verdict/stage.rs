@@ -64,6 +64,13 @@ path = "/feed/**"
 bots = "verified"
 pool = "web"
 [[route]]
+name = "chat"
+hosts = ["www.example.test"]
+path = "/chat/**"
+permission = "api.use"
+upgrade = "websocket"
+pool = "web"
+[[route]]
 name = "static"
 hosts = ["www.example.test"]
 path = "/static/**"
@@ -117,6 +124,8 @@ pub(crate) struct Asked {
     pub(crate) target: &'static str,
     pub(crate) assertions: i64,
     pub(crate) assertion: Option<String>,
+    /// What HAProxy sends as `upgrade`; empty for nothing.
+    pub(crate) upgrade: &'static str,
 }
 
 pub(crate) const API: Asked = Asked {
@@ -126,6 +135,7 @@ pub(crate) const API: Asked = Asked {
     target: "/api/x?q=1",
     assertions: 0,
     assertion: None,
+    upgrade: "",
 };
 
 impl Asked {
@@ -275,6 +285,7 @@ impl Stage {
             ("src", Value::Ipv4([192, 0, 2, 1].into())),
             ("assertions", Value::Int64(asked.assertions)),
             ("assertion", assertion),
+            ("upgrade", text(asked.upgrade)),
         ] {
             message.arg(name, value).unwrap();
         }
