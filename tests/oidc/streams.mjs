@@ -13,9 +13,12 @@ const MAX_MESSAGE = 4 << 20;
 const http = createServer((_, response) => response.writeHead(426).end());
 new WebSocketServer({ server: http, maxPayload: MAX_MESSAGE }).on('connection', (socket, request) => {
   socket.on('error', () => socket.terminate());
-  // First what it was opened with, then whatever comes.
-  socket.send(JSON.stringify(request.headers));
-  socket.on('message', (data, binary) => socket.send(data, { binary }));
+  // To the first message what it was opened with, to each other one itself. Never before: the local edge runtime loses
+  // what a server says together with its 101.
+  socket.once('message', () => {
+    socket.send(JSON.stringify(request.headers));
+    socket.on('message', (data, binary) => socket.send(data, { binary }));
+  });
 });
 
 const calls = new grpc.Server({ 'grpc.max_receive_message_length': MAX_MESSAGE });

@@ -58,6 +58,7 @@ function open({ address, path, headers, from, messages = 0, bytes = 0 }) {
     wake();
   });
   socket.on('open', async () => {
+    socket.send('with which headers?');
     const seen = JSON.parse((await next()).data.toString());
     socket.send('grüße');
     const text = await next();
