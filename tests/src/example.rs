@@ -1,7 +1,9 @@
 //! The examples of `haproxy/examples`, each played on its own files: only addresses are put in their place.
 
 mod files;
+mod plan;
 mod stage;
 
 pub use files::{ExampleFiles, SHIPPED_BIND};
-pub use stage::{Centre, ExamplePlan, ExampleStage, HOST, Location};
+pub use plan::{Centre, ExamplePlan, Location};
+pub use stage::{ExampleStage, HOST};

@@ -23,9 +23,10 @@ use crate::records::{self, Joined, Record};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
 use crate::viceroy::{CONFIG_STORE, Items, Viceroy};
-use crate::world::{AUDIENCE, ENVIRONMENT, Front, KEY_ID, SERVICE};
+use crate::world::{ENVIRONMENT, Front, KEY_ID, SERVICE};
 
-use super::files::{ExampleFiles, SHIPPED_BIND};
+use super::files::ExampleFiles;
+use super::plan::{Centre, ExamplePlan};
 
 /// The host of the examples.
 pub const HOST: &str = "www.example.com";
@@ -33,55 +34,6 @@ pub const HOST: &str = "www.example.com";
 const POLICY: &str = "policy.toml";
 /// Where the directory of a bot listens, as the examples' backends name it.
 const DIRECTORY: &str = "127.0.0.1:9300";
-
-/// What an example is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct ExamplePlan {
-    /// Its folder.
-    pub name: &'static str,
-    /// Its data centres.
-    pub centres: &'static [Centre],
-    /// The locations of the edge; clients come to the first.
-    pub locations: &'static [Location],
-}
-
-impl ExamplePlan {
-    /// An example with one data centre and one location.
-    #[must_use]
-    pub const fn of(name: &'static str) -> Self {
-        Self { name, centres: &[Centre::SHIPPED], locations: &[Location::ONLY] }
-    }
-}
-
-/// A data centre.
-#[derive(Debug, Clone, Copy)]
-pub struct Centre {
-    /// Its name: the audience of its agents.
-    pub audience: &'static str,
-    /// Where its HAProxy listens, as the example's files name it.
-    pub address: &'static str,
-    /// The file of its agents' settings; `None` is the shipped one.
-    pub agents: Option<&'static str>,
-}
-
-impl Centre {
-    /// As the shipped files have it.
-    pub const SHIPPED: Self = Self { audience: AUDIENCE, address: SHIPPED_BIND, agents: None };
-}
-
-/// A location of the edge.
-#[derive(Debug, Clone, Copy)]
-pub struct Location {
-    /// The file of its backends.
-    pub backends: &'static str,
-    /// Where it listens, as the example's files name it.
-    pub address: &'static str,
-}
-
-impl Location {
-    /// The only one, where Fastly's local server listens by itself.
-    pub const ONLY: Self = Self { backends: "backends.toml", address: "127.0.0.1:7676" };
-}
 
 /// A running data centre, and the wire to it.
 #[derive(Debug)]
