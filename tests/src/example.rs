@@ -5,5 +5,5 @@ mod plan;
 mod stage;
 
 pub use files::{ExampleFiles, SHIPPED_BIND};
-pub use plan::{Centre, ExamplePlan, Location};
+pub use plan::{Centre, ExamplePlan, Keeps, Location, Way};
 pub use stage::{ExampleStage, HOST};

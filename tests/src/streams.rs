@@ -2,7 +2,9 @@
 //!
 //! Server and clients are npm's `ws` and `@grpc/grpc-js`, on the scripts `tests/oidc/{streams,websocket,grpc}.mjs`.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -28,11 +30,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Streams {
     world: World,
-    _application: Process,
-    scripts: Scripts,
+    application: StreamApplication,
     // Last: they outlive the processes above.
-    _reaper: std::sync::Arc<Reaper>,
+    _reaper: Arc<Reaper>,
     _folder: TempDir,
+}
+
+/// The application by itself, and its clients. Dropping it ends it.
+#[derive(Debug)]
+pub struct StreamApplication {
+    ports: Ports,
+    _process: Process,
+    scripts: Scripts,
 }
 
 /// Where the application listens.
@@ -64,18 +73,8 @@ impl Streams {
             .tempdir()
             .map_err(Trouble::io("make a folder for the streams"))?;
         let reaper = Reaper::start(folder.path())?;
-        let scripts = Scripts::lay_out(folder.path())?;
-        let journals = Journals::fresh();
-        let mut command = scripts.command("streams.mjs");
-        let application = Process::start("the application with streams", &mut command, &journals, &reaper)?;
-        let listening = |line: &str| line.starts_with("listening ");
-        let line = journals.out.wait_for(Place::START, listening, PATIENCE).await;
-        let ports = line.and_then(|line| serde_json::from_str(line.strip_prefix("listening ")?).ok());
-        let Ports { websocket, grpc } = ports.ok_or_else(|| Trouble::NotReady {
-            what: "the application with streams".into(),
-            waited: PATIENCE,
-            said: journals.tail(),
-        })?;
+        let application = StreamApplication::start(folder.path(), &reaper).await?;
+        let Ports { websocket, grpc } = application.ports;
         let world = World::start_before(plan, |mut pools| {
             pools.web.set_port(websocket);
             pools.api.set_port(grpc);
@@ -83,7 +82,7 @@ impl Streams {
             pools
         })
         .await?;
-        Ok(Self { world, _application: application, scripts, _reaper: reaper, _folder: folder })
+        Ok(Self { world, application, _reaper: reaper, _folder: folder })
     }
 
     /// Edge, HAProxy and agents.
@@ -124,7 +123,7 @@ impl Streams {
     /// # Errors
     /// As [`run`].
     pub async fn client(&self, script: &str, told: &Value) -> Result<Said, Trouble> {
-        run(&self.scripts, script, told).await
+        self.application.client(script, told).await
     }
 
     /// The edge's address.
@@ -133,6 +132,48 @@ impl Streams {
     /// [`Trouble::Unexpected`] in a world without an edge.
     pub fn edge(&self) -> Result<SocketAddr, Trouble> {
         Ok(self.world.viceroy()?.address())
+    }
+}
+
+impl StreamApplication {
+    /// Starts it with all its files in `folder`, and waits until it listens.
+    ///
+    /// # Errors
+    /// [`Trouble::Missing`] without Node.js or the packages, [`Trouble::NotReady`] with what it printed.
+    pub async fn start(folder: &Path, reaper: &Arc<Reaper>) -> Result<Self, Trouble> {
+        let scripts = Scripts::lay_out(folder)?;
+        let journals = Journals::fresh();
+        let mut command = scripts.command("streams.mjs");
+        let process = Process::start("the application with streams", &mut command, &journals, reaper)?;
+        let listening = |line: &str| line.starts_with("listening ");
+        let line = journals.out.wait_for(Place::START, listening, PATIENCE).await;
+        let ports = line.and_then(|line| serde_json::from_str(line.strip_prefix("listening ")?).ok());
+        let ports = ports.ok_or_else(|| Trouble::NotReady {
+            what: "the application with streams".into(),
+            waited: PATIENCE,
+            said: journals.tail(),
+        })?;
+        Ok(Self { ports, _process: process, scripts })
+    }
+
+    /// Its WebSocket server.
+    #[must_use]
+    pub fn websocket(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.websocket))
+    }
+
+    /// Its gRPC server.
+    #[must_use]
+    pub fn grpc(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.grpc))
+    }
+
+    /// Runs a client.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn client(&self, script: &str, told: &Value) -> Result<Said, Trouble> {
+        run(&self.scripts, script, told).await
     }
 }
 

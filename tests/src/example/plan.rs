@@ -13,13 +13,33 @@ pub struct ExamplePlan {
     pub centres: &'static [Centre],
     /// The locations of the edge; clients come to the first.
     pub locations: &'static [Location],
+    /// Its pools whose application keeps streams open.
+    pub streams: &'static [(&'static str, Keeps)],
+}
+
+/// What streams an application keeps open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// WebSockets.
+    WebSockets,
+    /// Calls of gRPC.
+    Calls,
+}
+
+/// Where a client sends to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the edge.
+    Edge,
+    /// Straight to HAProxy.
+    Straight,
 }
 
 impl ExamplePlan {
     /// An example with one data centre and one location.
     #[must_use]
     pub const fn of(name: &'static str) -> Self {
-        Self { name, centres: &[Centre::SHIPPED], locations: &[Location::ONLY] }
+        Self { name, centres: &[Centre::SHIPPED], locations: &[Location::ONLY], streams: &[] }
     }
 }
 

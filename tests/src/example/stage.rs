@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -14,19 +15,21 @@ use crate::client::PATIENCE;
 use crate::command_line;
 use crate::forge::Forge;
 use crate::haproxy::{Peering, SecondFile};
+use crate::journal::Place;
 use crate::node::{Agents, Node, NodePlan, Own};
 use crate::pieces::{self, Subject};
 use crate::pools::Pools;
 use crate::reaper::Reaper;
 use crate::receipts;
 use crate::records::{self, Joined, Record};
+use crate::streams::{Said, StreamApplication};
 use crate::tap::Tap;
 use crate::trouble::Trouble;
 use crate::viceroy::{CONFIG_STORE, Items, Viceroy};
 use crate::world::{ENVIRONMENT, Front, KEY_ID, SERVICE};
 
 use super::files::ExampleFiles;
-use super::plan::{Centre, ExamplePlan};
+use super::plan::{Centre, ExamplePlan, Keeps, Way};
 
 /// The host of the examples.
 pub const HOST: &str = "www.example.com";
@@ -59,6 +62,7 @@ pub struct ExampleStage {
     shipped: Pools,
     own: Vec<(String, Mutex<Option<Application>>)>,
     files: ExampleFiles,
+    streams: Option<StreamApplication>,
     bot: Bot,
     asked: Markers,
     // Last: they outlive the processes above.
@@ -99,7 +103,20 @@ impl ExampleStage {
         let mut own = Vec::new();
         let mut environment: Vec<(String, String)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let streams = match plan.streams {
+            [] => None,
+            _ => Some(StreamApplication::start(folder.path(), &reaper).await?),
+        };
         for pool in files.pools()? {
+            let kept = plan.streams.iter().find(|(name, _)| *name == pool.pool);
+            if let (Some((_, kept)), Some(streams)) = (kept, &streams) {
+                let address = match kept {
+                    Keeps::WebSockets => streams.websocket(),
+                    Keeps::Calls => streams.grpc(),
+                };
+                environment.push((pool.variable, address.to_string()));
+                continue;
+            }
             let application = Application::start(&pool.pool).await?;
             environment.push((pool.variable, application.address().to_string()));
             own.push((pool.pool, Mutex::new(Some(application))));
@@ -140,6 +157,7 @@ impl ExampleStage {
             shipped,
             own,
             files,
+            streams,
             bot,
             asked: Markers::default(),
             _reaper: reaper,
@@ -185,14 +203,49 @@ impl ExampleStage {
         self.node(centre)?.send(ask).await
     }
 
+    /// Runs a client of streams, and gathers what the tiers wrote about its request on lines with the mark that it has by
+    /// what the client says: by way of the edge, or straight to the first data centre.
+    ///
+    /// # Errors
+    /// As [`StreamApplication::client`], or [`Trouble::Unexpected`] on a stage without streams.
+    pub async fn stream(
+        &self,
+        way: Way,
+        script: &str,
+        told: Value,
+        mark: impl FnOnce(&Said) -> Option<String>,
+    ) -> Result<(Said, Joined), Trouble> {
+        let node = self.node(0)?;
+        let address = match way {
+            Way::Edge => self.location(0)?.viceroy.address(),
+            Way::Straight => node.address(),
+        };
+        let streams =
+            self.streams.as_ref().ok_or_else(|| Trouble::unexpected("a stage with streams", "another"))?;
+        let mut told = told;
+        if let Some(told) = told.as_object_mut() {
+            told.insert("address".into(), address.to_string().into());
+        }
+        let places = node.places();
+        let said = streams.client(script, &told).await?;
+        let mark = mark(&said).ok_or_else(|| Trouble::unexpected("a decision id", format!("{said:?}")))?;
+        let mut edge = None;
+        if way == Way::Edge {
+            let journal = &self.location(0)?.viceroy.journals().out;
+            edge = records::find(journal, Place::START, &[&mark], records::PATIENCE).await;
+        }
+        let refused = edge.as_ref().is_some_and(|record| record.text("verdict").as_deref() == Some("deny"));
+        let joined = if refused { Joined::default() } else { node.found(places, &[&mark]).await };
+        Ok((said, Joined { edge, ..joined }))
+    }
+
     /// What a location wrote about a request.
     ///
     /// # Errors
     /// [`Trouble::Unexpected`] where it wrote nothing, or there are fewer.
     pub async fn record_of(&self, location: usize, ask: &Ask) -> Result<Record, Trouble> {
         let journal = &self.location(location)?.viceroy.journals().out;
-        let start = crate::journal::Place::START;
-        let record = records::find(journal, start, &[&ask.marker], records::PATIENCE).await;
+        let record = records::find(journal, Place::START, &[&ask.marker], records::PATIENCE).await;
         record.ok_or_else(|| Trouble::unexpected("a record of the location", journal.tail(20)))
     }
 

@@ -10,6 +10,7 @@ use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
 
 const PLAN: ExamplePlan = ExamplePlan {
+    streams: &[],
     name: "shielding",
     centres: &[Centre::SHIPPED],
     locations: &[Location::ONLY, Location { backends: "backends.shield.toml", address: "127.0.0.1:7677" }],

@@ -12,6 +12,7 @@ use crate::scenes::reason::ALLOWED;
 use crate::trouble::Trouble;
 
 const PLAN: ExamplePlan = ExamplePlan {
+    streams: &[],
     name: "two-data-centres",
     centres: &[
         Centre { audience: "eu-1", address: SHIPPED_BIND, agents: Some("countersign.eu-1.toml") },
