@@ -33,13 +33,18 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn haproxy_takes_every_example_beside_the_shipped_file_without_a_warning() {
     let haproxy = HaproxyCommand::find(Subject::from_environment().unwrap()).unwrap();
-    for (name, files) in examples() {
-        let Some(second) = files.configuration() else { continue };
+    let shipped = pieces::repository().join("haproxy/haproxy.cfg");
+    let beside =
+        examples().into_iter().filter_map(|(_, files)| Some(vec![shipped.clone(), files.configuration()?]));
+    let applications = vec![pieces::example("applications.cfg").unwrap()];
+    for files in beside.chain([applications]) {
         let mut command = haproxy.command();
-        command.args(["-c", "-dW", "-f"]).arg(pieces::repository().join("haproxy/haproxy.cfg"));
-        command.arg("-f").arg(second);
+        command.args(["-c", "-dW"]);
+        for file in &files {
+            command.arg("-f").arg(file);
+        }
         let output = run(command);
-        assert!(output.status.success(), "{name}: {}", said(&output));
+        assert!(output.status.success(), "{files:?}: {}", said(&output));
     }
 }
 

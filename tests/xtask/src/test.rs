@@ -58,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
 fn scenes(built: &Built, version: Version, scenes: Scenes) -> Result<(), Fault> {
     let mut command = build::cargo();
     command
-        .args(["test", "-p", "countersign-tests", "--test", "scenes", "--test", "who_reads_what"])
+        .args(["test", "-p", "countersign-tests"])
+        .args(["--test", "scenes", "--test", "examples", "--test", "who_reads_what"])
         .env("COUNTERSIGN_HAPROXY", version.name());
     if scenes == Scenes::FromHaproxy {
         command.env("COUNTERSIGN_SCENES", "haproxy");
