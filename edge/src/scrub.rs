@@ -81,7 +81,7 @@ impl<'r> Canonical<'r> {
     #[must_use]
     pub fn is_refused_method(&self) -> bool {
         let is_order = |order: &&str| order.eq_ignore_ascii_case(self.method.as_str());
-        self.method.is_refused() || ORDERS.iter().any(|order| is_order(order))
+        self.method.is_refused() || ORDERS.iter().any(is_order)
     }
 }
 
