@@ -301,12 +301,17 @@ fn public_answers_are_the_same_for_everybody() {
         ("bot_rate = { requests = 5, seconds = 10 }", "nobody is identified there"),
         ("rate = { requests = 5, seconds = 10, by = \"subject\" }", "nobody is identified there"),
         ("upgrade = \"websocket\"", "its answers are the same for everybody"),
+        ("experiment = \"none\"", "its answers are the same for everybody"),
+        ("experiment = \"checkout\"", "its answers are the same for everybody"),
         (
             "cors = { origins = [\"https://app.example.test\"], credentials = \"include\" }",
             "nobody is identified there",
         ),
     ] {
-        let odd = fault(&GOOD.replace("pool = \"web\"", &format!("pool = \"web\"\n{key}")));
+        let experiments =
+            "[experiments]\nnone = { arms = { a = 1 } }\ncheckout = { arms = { a = 1 } }\n\n[roles";
+        let good = GOOD.replace("[roles", experiments);
+        let odd = fault(&good.replace("pool = \"web\"", &format!("pool = \"web\"\n{key}")));
         assert!(odd.contains("public") && odd.contains(why), "{odd}");
     }
 }

@@ -134,9 +134,12 @@ impl OwnAnswer {
         self
     }
 
-    /// The same with the decision id.
+    /// The same with the decision id; at the end of a call too, where its client's error has it from.
     #[must_use]
     pub fn with_decision(mut self, decision: DecisionId) -> Self {
+        if !self.trailers.is_empty() {
+            self.trailers.push((header::DECISION, decision.to_string()));
+        }
         self.headers.push((header::DECISION, decision.to_string()));
         self
     }
@@ -163,9 +166,9 @@ impl OriginChanges {
     pub fn of(received: &Received, origin: &OriginHead, ours: DecisionId, additions: Additions) -> Self {
         let Additions { remove, append } = additions;
         let is_removed = |name: &&String| scrub::is_own(name) || remove.contains(&name.as_str());
-        let remove = origin.header_names.iter().filter(is_removed).cloned().collect();
+        let remove: Vec<String> = origin.header_names.iter().filter(is_removed).cloned().collect();
         let mut to_trailers = grpc::trailers(received, origin);
-        to_trailers.retain(|name| !scrub::is_own(name));
+        to_trailers.retain(|name| !remove.contains(name));
         let decision = origin_decision(origin).unwrap_or_else(|| ours.to_string());
         Self { remove, append, to_trailers, decision }
     }

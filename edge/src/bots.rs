@@ -14,7 +14,7 @@ pub mod verify;
 
 pub use fault::BotFault;
 
-use countersign_contract::route::{Bots, Mode, Route};
+use countersign_contract::route::{Bots, Route};
 use countersign_contract::time::UnixSeconds;
 
 use crate::platform::{Platform, Received};
@@ -99,11 +99,7 @@ pub fn judge(route: &Route, claim: &Claim<'_>, journal: &mut Journal) -> Result<
         }
         (Claim::Verified(bot), Bots::None) => Some(Refusal::BotRefused(format!("`{}`", bot.bot().name))),
     };
-    match (route.mode, refusal) {
-        (Mode::Enforce, Some(refusal)) => return Err(refusal),
-        (Mode::Observe, Some(refusal)) => journal.would(refusal),
-        (Mode::Off, Some(_)) | (_, None) => {}
-    }
+    refusal.map_or(Ok(()), |refusal| journal.refuse(refusal, route.mode))?;
     if let Claim::Unverified(fault) = claim {
         journal.detail(format!("the claim to be a bot counts for nothing ({}): {fault}", fault.code()));
     }

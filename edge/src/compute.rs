@@ -248,15 +248,11 @@ fn pass_on(mut response: ResponseHandle, mut body: BodyHandle, changes: &OriginC
             response.remove_header(&name);
         }
     }
-    for (name, value) in &changes.append {
-        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
-            response.append_header(&HeaderName::from_static(name), &value);
-        }
-    }
     if !changes.to_trailers.is_empty() {
         // There was none. A server that says so before it has heard the call to its end resets the stream, and what is
         // read of it then fails.
         body = BodyHandle::new();
+        abi::append_trailer(&mut body, countersign_contract::header::DECISION, changes.decision.as_bytes());
     }
     for name in &changes.to_trailers {
         let Ok(name) = HeaderName::try_from(name.as_str()) else { continue };
@@ -264,6 +260,11 @@ fn pass_on(mut response: ResponseHandle, mut body: BodyHandle, changes: &OriginC
             abi::append_trailer(&mut body, name.as_str(), value.as_bytes());
         }
         response.remove_header(&name);
+    }
+    for (name, value) in &changes.append {
+        if let Ok(value) = HeaderValue::try_from(value.as_str()) {
+            response.append_header(&HeaderName::from_static(name), &value);
+        }
     }
     if let Ok(decision) = HeaderValue::try_from(changes.decision.as_str()) {
         response.insert_header(&HeaderName::from_static(countersign_contract::header::DECISION), &decision);

@@ -5,8 +5,8 @@ use countersign_contract::route::{Class, Mode, Route};
 use crate::platform::Protocol;
 use crate::settings::BackendName;
 
-/// The changes to a request on its way to HAProxy. Target, method and body are never among them:
-/// the assertion is bound to what the client sent.
+/// The changes to a request on its way to HAProxy. Target and method are never among them: the
+/// assertion is bound to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// Where it goes.
@@ -28,7 +28,7 @@ pub struct Forward {
 pub enum Body {
     /// It goes along.
     Sent,
-    /// It was for us.
+    /// It was for us, or a cache would keep what an application makes of it.
     Kept,
 }
 

@@ -13,7 +13,7 @@ const STATUS: &str = "grpc-status";
 const OF_HTTP: [&str; 7] =
     ["alt-svc", "content-length", "content-type", "date", "server", "trailer", "transfer-encoding"];
 
-/// Whether a request is a call. It is one by HTTP/2 alone; what browsers send in its place (grpc-web) is a
+/// Whether a request is a call. It is one by HTTP/2 or newer; what browsers send in its place (grpc-web) is a
 /// request as any other.
 #[must_use]
 pub fn is_call(received: &Received) -> bool {
@@ -34,6 +34,7 @@ pub fn refusal(refusal: &Refusal) -> OwnAnswer {
     answer.status = 200;
     // No title has a character that would have to be encoded.
     answer.trailers = vec![(STATUS, code(status).to_string()), ("grpc-message", status.title().to_owned())];
+    answer.trailers.extend(refusal.retry_after().map(|seconds| ("retry-after", seconds.to_string())));
     answer
 }
 
@@ -48,8 +49,8 @@ pub fn trailers(received: &Received, origin: &OriginHead) -> Vec<String> {
     names.filter(|name| !OF_HTTP.contains(&name.as_str())).cloned().collect()
 }
 
-/// The status of a call for ours: as gRPC's own table has it ("HTTP to gRPC Status Code Mapping"), where that has no
-/// word that says more.
+/// The status of a call for ours: by gRPC's own table ("HTTP to gRPC Status Code Mapping"), and by a word that says
+/// more where there is one.
 const fn code(status: Status) -> u8 {
     match status {
         // UNAUTHENTICATED

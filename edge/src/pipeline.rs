@@ -27,7 +27,7 @@ use crate::settings::{Origin, Settings};
 use crate::shielding;
 use crate::signing::SigningKeys;
 use crate::vouch::{Vouching, Whom};
-use crate::websocket::{self, Cookies};
+use crate::websocket::{self, Ambient};
 
 /// Answers one request: lets it on to HAProxy under an assertion, or refuses it. Writes one record
 /// either way.
@@ -200,11 +200,11 @@ fn pass(
     // Nothing about a person decides on a public route.
     let judged = if route.class == Class::Private { &identified } else { &Identified::Nobody };
     // A WebSocket is opened by a page, and no cookie says by which.
-    let cookies = match upgrade {
+    let ambient = match upgrade {
         Upgrade::Websocket => {
             websocket::check_page(received, request.authority.as_str(), route, judged, journal)?
         }
-        Upgrade::None => Cookies::Kept,
+        Upgrade::None => Ambient::Kept,
     };
     counting.identified(&claim, &identified, journal)?;
     if let Err(refusal) = judge(route, judged, journal) {
@@ -231,7 +231,7 @@ fn pass(
     let answered = match upgrade {
         Upgrade::None => Some(outgoing.send(handling, journal, vouch)?),
         Upgrade::Websocket => {
-            websocket::hand_over(&outgoing, handling, cookies, journal, vouch)?;
+            websocket::hand_over(&outgoing, handling, ambient, journal, vouch)?;
             None
         }
     };

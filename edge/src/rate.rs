@@ -129,14 +129,7 @@ impl<'a, P: Platform> Counting<'a, P> {
         match is_too_fast(platform, rate, &Counted::of(route, client, whose)) {
             Ok(None) => Ok(()),
             Ok(Some(seconds)) => {
-                let refusal = Refusal::RateExceeded { rate, client: client.clone(), seconds };
-                match route.mode {
-                    Mode::Enforce => Err(refusal),
-                    Mode::Observe | Mode::Off => {
-                        journal.would(refusal);
-                        Ok(())
-                    }
-                }
+                journal.refuse(Refusal::RateExceeded { rate, client: client.clone(), seconds }, route.mode)
             }
             Err(fault) => {
                 journal.detail(fault.to_string());

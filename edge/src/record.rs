@@ -25,12 +25,12 @@ use crate::settings::Settings;
 pub enum Passage {
     /// It was judged and found in order.
     Forwarded,
+    /// The same of a WebSocket, which the platform has joined to HAProxy: its answer isn't seen.
+    HandedOver,
     /// The route or the list only observes, and would have refused it.
     Observed,
     /// The route is off.
     NotJudged,
-    /// The same of a WebSocket, which the platform has joined to HAProxy: its answer isn't seen.
-    HandedOver,
     /// An earlier hop has judged it.
     ShieldingHop,
     /// A browser asked what a page may send.
@@ -154,6 +154,19 @@ impl Journal {
     /// Notes the route.
     pub fn route(&mut self, route: &Route) {
         self.route = Some((route.name.to_string(), route.mode, route.class, route.pool.to_string()));
+    }
+
+    /// What a refusal does by the route's mode: refuses, is noted as what would have been, or nothing.
+    ///
+    /// # Errors
+    /// The refusal, where the route is enforced.
+    pub fn refuse(&mut self, refusal: Refusal, mode: Mode) -> Result<(), Refusal> {
+        match mode {
+            Mode::Enforce => return Err(refusal),
+            Mode::Observe => self.would(refusal),
+            Mode::Off => {}
+        }
+        Ok(())
     }
 
     /// Notes what the route makes of what is vouched for: another pool, an arm.

@@ -53,7 +53,7 @@ pub enum Refusal {
     #[error("no WebSocket can be handed over: none of `origins` has `{0}` in its `websockets`")]
     UpgradeUnconfigured(String),
     /// A call of gRPC that no backend is for.
-    #[error("no call of gRPC can be sent on: none of `origins` has a `grpc_backend`")]
+    #[error("no call of gRPC can be sent on: no origin that it may go to has a `grpc_backend`")]
     GrpcUnconfigured,
     /// The platform names no client.
     #[error("the platform gives no client address: expected a request from a client")]

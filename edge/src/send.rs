@@ -14,7 +14,8 @@ use crate::scrub::{self, Canonical};
 use crate::settings::{BackendName, Origin, Settings};
 
 /// Headers that say something of a body.
-const OF_BODY: [&str; 4] = ["content-length", "content-type", "content-encoding", "transfer-encoding"];
+const OF_BODY: [&str; 5] =
+    ["content-length", "content-type", "content-encoding", "expect", "transfer-encoding"];
 
 /// A request that is to be sent on.
 pub struct Outgoing<'a, P> {

@@ -36,7 +36,7 @@ pub fn check_route(asked: Upgrade, route: &Route, journal: &mut Journal) -> Resu
     match (asked, route.upgrade) {
         (Upgrade::None, _) | (Upgrade::Websocket, Upgrade::Websocket) => Ok(()),
         (Upgrade::Websocket, Upgrade::None) => {
-            refuse(Refusal::UpgradeRefused(format!("route `{}`", route.name)), route.mode, journal)
+            journal.refuse(Refusal::UpgradeRefused(format!("route `{}`", route.name)), route.mode)
         }
     }
 }
@@ -44,7 +44,7 @@ pub fn check_route(asked: Upgrade, route: &Route, journal: &mut Journal) -> Resu
 /// What becomes of what a browser sends by itself and the application knows people by: its cookies, and what it
 /// remembers of HTTP authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cookies {
+pub enum Ambient {
     /// They go on.
     Kept,
     /// They end here: the page that opens it may not send any.
@@ -63,23 +63,23 @@ pub fn check_page(
     route: &Route,
     identified: &Identified,
     journal: &mut Journal,
-) -> Result<Cookies, Refusal> {
+) -> Result<Ambient, Refusal> {
     let has_session = matches!(identified, Identified::Somebody(Identity { by: Proof::Session { .. }, .. }));
     let fault = match received.origin.as_slice() {
         // A program's; every browser says whose page it is.
-        [] if !has_session => return Ok(Cookies::Kept),
+        [] if !has_session => return Ok(Ambient::Kept),
         [] => "it comes with a session and without `Origin`".to_owned(),
-        [origin] if is_own(origin, received, host) => return Ok(Cookies::Kept),
+        [origin] if is_own(origin, received, host) => return Ok(Ambient::Kept),
         [origin] => match route.cors.as_ref().filter(|cors| cors.allows(origin)) {
-            Some(Cors { credentials: CorsCredentials::Include, .. }) => return Ok(Cookies::Kept),
-            Some(_) if !has_session && route.mode == Mode::Enforce => return Ok(Cookies::Removed),
-            Some(_) if !has_session => return Ok(Cookies::Kept),
+            Some(Cors { credentials: CorsCredentials::Include, .. }) => return Ok(Ambient::Kept),
+            Some(_) if !has_session && route.mode == Mode::Enforce => return Ok(Ambient::Removed),
+            Some(_) if !has_session => return Ok(Ambient::Kept),
             Some(_) => format!("a page of `{}` opens it with a session", printable(origin)),
             None => format!("a page of `{}` opens it", printable(origin)),
         },
         several => format!("it has {} `Origin` headers", several.len()),
     };
-    refuse(Refusal::CrossSiteWebsocket(fault), route.mode, journal).map(|()| Cookies::Kept)
+    journal.refuse(Refusal::CrossSiteWebsocket(fault), route.mode).map(|()| Ambient::Kept)
 }
 
 /// Hands it over under what `vouch` signs. The platform names the backend's own host to HAProxy in place of the
@@ -90,7 +90,7 @@ pub fn check_page(
 pub fn hand_over<P: Platform>(
     outgoing: &Outgoing<'_, P>,
     handling: Handling,
-    cookies: Cookies,
+    ambient: Ambient,
     journal: &mut Journal,
     vouch: impl FnOnce(&Origin, &mut Journal) -> Result<String, Refusal>,
 ) -> Result<(), Refusal> {
@@ -100,7 +100,7 @@ pub fn hand_over<P: Platform>(
     let (origin, backend) = found.ok_or_else(|| Refusal::UpgradeUnconfigured(host.to_owned()))?;
     let assertion = vouch(origin, journal)?;
     let mut forward = outgoing.forward(handling, backend, assertion.into_bytes());
-    if cookies == Cookies::Removed {
+    if ambient == Ambient::Removed {
         forward.set.retain(|(name, _)| *name != "cookie");
         forward.remove.extend(["cookie".to_owned(), "authorization".to_owned()]);
     }
@@ -113,15 +113,4 @@ pub fn hand_over<P: Platform>(
 fn is_own(origin: &[u8], received: &Received, host: &str) -> bool {
     let is_of = |scheme: &[u8]| origin.strip_prefix(scheme) == Some(host.as_bytes());
     is_of(b"https://") || received.url.starts_with(b"http://") && is_of(b"http://")
-}
-
-fn refuse(refusal: Refusal, mode: Mode, journal: &mut Journal) -> Result<(), Refusal> {
-    match mode {
-        Mode::Off => Ok(()),
-        Mode::Observe => {
-            journal.would(refusal);
-            Ok(())
-        }
-        Mode::Enforce => Err(refusal),
-    }
 }

@@ -2,7 +2,8 @@
 //
 // JSON: `address`, `host`, `method`, `metadata`, `messages` (texts), `bare` (true: no gRPC client, to see the frames).
 // Of a streaming method each message is sent once the one before it has come back, where messages come back.
-// Standard output, a JSON object: `code`, `details`, `metadata` (with the trailers), `messages`; of a bare one
+// Standard output, a JSON object: `code`, `details`, `metadata` (that of the head and the trailers), `trailers` (what an
+// error of the client has), `messages`; of a bare one
 // `headers`, `trailers`, `only_headers`, whether the stream ended with its first frame.
 
 import http2 from 'node:http2';
@@ -26,7 +27,7 @@ function call() {
   });
   const sent = new grpc.Metadata();
   Object.entries(metadata).forEach(([name, value]) => sent.set(name, value));
-  const got = { messages: [], metadata: {} };
+  const got = { messages: [], metadata: {}, trailers: {} };
   const take = (more) => Object.assign(got.metadata, more.getMap());
   const options = { deadline: Date.now() + PATIENCE_MS };
   const { requestStream, responseStream } = ECHO[method];
@@ -42,6 +43,7 @@ function call() {
   stream.on('error', () => {});
   stream.on('status', ({ code, details, metadata: trailers }) => {
     take(trailers);
+    got.trailers = trailers.getMap();
     // The answer of a call without a stream of them comes after its status.
     setImmediate(() => end({ code, details, ...got }));
   });

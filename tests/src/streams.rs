@@ -230,7 +230,8 @@ impl Said {
     }
 }
 
-/// A row of what a client got and the tiers wrote; nothing is stated yet.
+/// A row of what a client got and the tiers wrote; nothing is stated yet. It never has a pool: applications with
+/// streams don't say theirs.
 #[must_use]
 pub fn row(status: Option<u16>, records: &Joined) -> Row {
     let (verdict, reason) = records.verdict_and_reason();

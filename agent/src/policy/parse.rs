@@ -237,14 +237,8 @@ fn read_route<'t>(
         .map(|value| experiments::read_pools(reader, value, &of("arm_pools"), known))
         .unwrap_or_default();
     let cors = table.get("cors").and_then(|value| cors::read(reader, value, &of("cors"), class));
-    let upgrade = read_word(
-        reader,
-        table,
-        "upgrade",
-        &what,
-        &[("none", Upgrade::None), ("websocket", Upgrade::Websocket)],
-    )
-    .unwrap_or_default();
+    let upgrades = [("none", Upgrade::None), ("websocket", Upgrade::Websocket)];
+    let upgrade = read_word(reader, table, "upgrade", &what, &upgrades).unwrap_or_default();
     let allowances = [("encoded-slash", Allowance::EncodedSlash), ("semicolon", Allowance::Semicolon)];
     let allow = table.get("allow").map_or_else(Vec::new, |value| {
         let items = reader.array(value, &of("allow"));
@@ -252,7 +246,7 @@ fn read_route<'t>(
     });
     check_public(reader, table, &what, class, replay);
     if class == Class::Public && path.as_ref().is_some_and(|path| !path.is_prefix()) {
-        let message = "is public and its `path` has a `*`: expected a prefix, so that no page of somebody's own is \
+        let message = "is public and its `path` has a `*`: expected a prefix, `/**` at most at its end, so that no page of somebody's own is \
                        taken for one of everybody's";
         reader.fault(path_place, format_args!("{what} {message}"));
     }

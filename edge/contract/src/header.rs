@@ -11,8 +11,6 @@ pub const DECISION: &str = "countersign-decision";
 pub const RECEIPT: &str = "countersign-receipt";
 /// The verified subject, towards the application.
 pub const SUBJECT: &str = "countersign-subject";
-/// The arm of the route's experiment, towards the application.
-pub const ARM: &str = "countersign-arm";
 /// The verified groups, comma-separated, towards the application.
 pub const GROUPS: &str = "countersign-groups";
 

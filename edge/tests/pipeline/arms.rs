@@ -19,13 +19,21 @@ fn world_of(arms: Value) -> World {
             "identity": "optional", "pool": "web", "experiment": "checkout",
             "arm_pools": { "canary": "web-canary" } })
     };
+    let mut public = route("public", "enforce");
+    public["class"] = json!("public");
     let mut plain = route("plain", "enforce");
     plain["experiment"] = Value::Null;
     plain["arm_pools"] = json!({});
     let mut private = route("private", "enforce");
     private["identity"] = json!("required");
-    let routes =
-        json!([route("shop", "enforce"), route("cart", "enforce"), route("old", "off"), plain, private]);
+    let routes = json!([
+        route("shop", "enforce"),
+        route("cart", "enforce"),
+        route("old", "off"),
+        plain,
+        private,
+        public
+    ]);
     World::with_policy(&routes, &["engineering"]).experiments(&json!({ "checkout": { "arms": arms } }))
 }
 
@@ -105,6 +113,14 @@ fn an_id_that_nobody_gave_is_replaced() {
     }
     let twice = format!("{VISITOR}={}; {VISITOR}={}", "5".repeat(32), "6".repeat(32));
     assert!(new_visitor(&world.ask(&again(&get("/shop/x"), &twice))).is_some());
+}
+
+/// No policy that was checked says so; an answer that is kept for everybody must not be one arm's.
+#[test]
+fn a_public_route_has_no_arms() {
+    let seen = world().ask(&get("/public/x"));
+    assert_eq!(seen.passed("forwarded").claims().get("arm"), None);
+    assert_eq!(new_visitor(&seen), None);
 }
 
 #[test]

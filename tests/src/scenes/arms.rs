@@ -110,6 +110,7 @@ async fn unknown(world: &World) -> Result<Row, Trouble> {
         .status(200)
         .pool("web")
         .verdict("allow", ALLOWED)
+        .is("what the application sees", "late".to_owned(), arm(&seen).0)
         .holds("a route without an experiment tells of no arm", without.application_saw_no(HEADER)))
 }
 

@@ -114,7 +114,8 @@ async fn private(world: &World) -> Result<Row, Trouble> {
         .is("lines to shared caches", 0, others))
 }
 
-/// The application calls it everybody's; it is not asked.
+/// The application calls it everybody's; it is not asked. The local server keeps nothing by itself: that a private
+/// route passes the cache is stated by the edge's own tests.
 async fn one_url(world: &World) -> Result<Row, Trouble> {
     let ask = world.ask("GET", "/api/things").answered_with("Cache-Control", "public, max-age=60");
     let (mut own, mut last) = (0, None);

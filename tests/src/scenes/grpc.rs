@@ -138,7 +138,7 @@ fn refused(said: &Said, records: &Joined, reason: &str, code: u64) -> Row {
         .verdict("deny", reason)
         .is("code", Some(code), said.number("code"))
         .holds("no message comes", said.get("messages/0").is_none())
-        .holds("the client learns the decision", said.text("metadata/countersign-decision").is_some())
+        .holds("the client learns the decision", said.text("trailers/countersign-decision").is_some())
 }
 
 fn messages(said: &Said) -> Vec<&str> {

@@ -60,7 +60,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Fault> {
     }
     if is_measured(UPLOAD) {
         setup::for_large_bodies()?;
-        bench.env("COUNTERSIGN_BIN_DIR", folders::target().join("release"));
     }
     // The agent is started from the folder that the benches are in.
     shell::run(build::cargo().args(["build", "--release", "-p", "countersign", "-p", "countersign-bench"]))?;

@@ -1,10 +1,16 @@
 //! `haproxy/examples/websocket`.
 
+use std::io::ErrorKind;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::ask::Ask;
+use crate::client::{PATIENCE, connect};
 use crate::example::{ExamplePlan, ExampleStage, Keeps, Way};
-use crate::forge::NOBODY;
+use crate::forge::{ENGINEER, NOBODY, Sender};
 use crate::records::Joined;
 use crate::scene::Stage::{FromHaproxy, Whole};
 use crate::scene::{Row, Scene};
@@ -22,6 +28,9 @@ pub(super) fn scenes() -> Vec<Scene> {
         }),
         Scene::on_example("websocket: one straight to HAProxy", FromHaproxy, PLAN, |stage| {
             Box::pin(straight(stage))
+        }),
+        Scene::on_example("websocket: more than a client may have open", FromHaproxy, PLAN, |stage| {
+            Box::pin(too_many(stage))
         }),
     ]
 }
@@ -69,12 +78,14 @@ async fn opened(stage: &ExampleStage) -> Result<Row, Trouble> {
         ))
 }
 
+fn vouched(stage: &ExampleStage, path: &str, sender: Sender) -> Result<Ask, Trouble> {
+    let ask = stage.ask("GET", path);
+    let assertion = stage.forge(0)?.good(&ask.request, sender)?;
+    Ok(ask.assertion(&assertion))
+}
+
 async fn straight(stage: &ExampleStage) -> Result<Row, Trouble> {
-    let vouched = |path: &str| {
-        let ask = stage.ask("GET", path);
-        let assertion = stage.forge(0)?.good(&ask.request, NOBODY)?;
-        Ok::<_, Trouble>(ask.assertion(&assertion))
-    };
+    let vouched = |path: &str| vouched(stage, path, NOBODY);
     let ask = vouched("/live")?;
     let (said, records) = open(stage, Way::Straight, &ask).await?;
     let (again, _) = open(stage, Way::Straight, &ask).await?;
@@ -87,4 +98,44 @@ async fn straight(stage: &ExampleStage) -> Result<Row, Trouble> {
         .is("with the same assertion again", Some(403), status(&again))
         .is("without one", Some(401), status(&without))
         .is("on a route that is for none", Some(403), status(&page)))
+}
+
+/// As the example has it.
+const MOST_OPEN: usize = 20;
+
+async fn too_many(stage: &ExampleStage) -> Result<Row, Trouble> {
+    let mut held = Vec::new();
+    for _ in 0..MOST_OPEN {
+        held.push(hold(stage).await?);
+    }
+    let (over, records) = open(stage, Way::Straight, &vouched(stage, "/live", NOBODY)?).await?;
+    let (other, _) = open(stage, Way::Straight, &vouched(stage, "/live", ENGINEER)?).await?;
+    let page = stage.straight(0, &vouched(stage, "/page", NOBODY)?).await?;
+    drop(held);
+    Ok(streams::row(status(&over), &records)
+        .status(429)
+        .verdict("deny", "too-many-open")
+        .is("another client's", Some(101), status(&other))
+        .is("a page of the same client", 200, page.answer.status))
+}
+
+/// Opens one, and says nothing.
+async fn hold(stage: &ExampleStage) -> Result<TcpStream, Trouble> {
+    let request = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+        .into_iter()
+        .fold(vouched(stage, "/live", NOBODY)?.request, |request, (name, value)| request.header(name, value))
+        .header("Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    let address = stage.node(0)?.address();
+    let opened = async {
+        let mut stream = connect(request.from, address).await?;
+        stream.write_all(&request.bytes()).await?;
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await?;
+        Ok::<_, std::io::Error>((stream, String::from_utf8_lossy(&line).into_owned()))
+    };
+    let opened = timeout(PATIENCE, opened).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    match opened.map_err(Trouble::io("open a WebSocket"))? {
+        (stream, line) if line == "HTTP/1.1 101" => Ok(stream),
+        (_, line) => Err(Trouble::unexpected("HTTP/1.1 101", line)),
+    }
 }
