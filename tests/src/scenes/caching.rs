@@ -105,13 +105,19 @@ async fn private(world: &World) -> Result<Row, Trouble> {
     let lines = [("Cache-Control", "private, max-age=60"), ("Set-Cookie", "id=7")];
     let ask = world.ask("GET", "/api/things");
     let ask = TO_CACHES.iter().chain(&lines).fold(ask, |ask, (name, value)| ask.answered_with(name, value));
-    let seen = world.as_sender(&ask, ENGINEER).await?;
+    // By an assertion that names no policy the route might be public at the edge.
+    let unknown = world.forge().good(&ask.request, ENGINEER)?;
+    let unknown = world.straight(&ask.clone().assertion(&unknown)).await?;
+    let policy = unknown.records.agent.as_ref().and_then(|record| record.text("policy")).unwrap_or_default();
+    let draft = world.forge().draft(&ask.request, ENGINEER)?.claim("pol", policy.into());
+    let seen = world.straight(&ask.assertion(&draft.signed(world.forge()))).await?;
     let others = TO_CACHES.iter().flat_map(|(name, _)| seen.answer.all(name)).count();
     Ok(Row::of(&seen)
         .status(200)
         .is("Cache-Control", vec!["private, max-age=60"], seen.answer.all("cache-control"))
         .is("Set-Cookie", vec!["id=7"], seen.answer.all("set-cookie"))
-        .is("lines to shared caches", 0, others))
+        .is("lines to shared caches", 0, others)
+        .is("Cache-Control where no policy is named", vec![UNSHARED], unknown.answer.all("cache-control")))
 }
 
 /// The application calls it everybody's; it is not asked. The local server keeps nothing by itself: that a private
