@@ -334,11 +334,12 @@ fn refuse(refusal: Refusal, mode: ListMode, journal: &mut Journal) -> Result<(),
 /// Judges, as far as the route's mode says.
 fn judge(route: &Route, identified: &Identified, journal: &mut Journal) -> Result<(), Refusal> {
     match (route.mode, identify::judge(route, identified)) {
-        (Mode::Off, _) | (Mode::Observe | Mode::Enforce, Ok(())) => note_unproven(journal, identified),
-        (Mode::Observe, Err(refusal)) => journal.would(refusal),
-        (Mode::Enforce, Err(refusal)) => return Err(refusal),
+        (Mode::Observe | Mode::Enforce, Err(refusal)) => journal.refuse(refusal, route.mode),
+        (Mode::Off, _) | (Mode::Observe | Mode::Enforce, Ok(())) => {
+            note_unproven(journal, identified);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 fn note_identity(journal: &mut Journal, claims: &Claims) {

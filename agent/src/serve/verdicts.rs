@@ -114,10 +114,7 @@ fn write(
         if let Some(bot) = &claims.bot {
             set_text(actions, "bot", bot.as_str())?;
         }
-        // Where the route has no experiment any more the application has nothing to make of an arm.
-        if let Some(arm) =
-            claims.arm.as_ref().filter(|_| verdict.route.is_some_and(|route| route.experiment.is_some()))
-        {
+        if let Some(arm) = verdict.route.and_then(|route| route.arm_of(claims)) {
             set_text(actions, "arm", arm.as_str())?;
         }
         // An address as text would silently not be tracked in a stick table of addresses.

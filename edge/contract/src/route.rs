@@ -85,12 +85,17 @@ impl Route {
         self.replay.unwrap_or(if method.is_safe() { Replay::Window } else { Replay::Once })
     }
 
+    /// The arm that an assertion speaks of, where the route has an experiment; elsewhere it says nothing.
+    #[must_use]
+    pub fn arm_of<'c>(&self, claims: &'c Claims) -> Option<&'c ArmName> {
+        claims.arm.as_ref().filter(|_| self.experiment.is_some())
+    }
+
     /// The pool that answers whom an assertion speaks of: bots' own before an arm's.
     #[must_use]
     pub fn pool_for(&self, claims: &Claims) -> &PoolName {
         let of_bots = self.bot_pool.as_ref().filter(|_| claims.bot.is_some());
-        let arm = claims.arm.as_ref().filter(|_| self.experiment.is_some());
-        of_bots.or_else(|| self.arm_pools.get(arm?)).unwrap_or(&self.pool)
+        of_bots.or_else(|| self.arm_pools.get(self.arm_of(claims)?)).unwrap_or(&self.pool)
     }
 }
 

@@ -11,8 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_contract::canonical::Allowance;
+use countersign_contract::experiment::Experiment;
 use countersign_contract::policy::{EdgePolicy, EdgePolicyFault, PolicyDigest};
-use countersign_contract::route::{Bots, Class, Identity, Mode, Replay, Route, Upgrade};
+use countersign_contract::route::{Bots, Class, Cors, Identity, Mode, Rate, RateKey, Replay, Route, Upgrade};
 use proptest::prelude::*;
 
 fn route(number: usize) -> Route {
@@ -55,6 +56,37 @@ fn stored(policy: &EdgePolicy) -> BTreeMap<String, String> {
 
 fn read(items: &BTreeMap<String, String>) -> Result<EdgePolicy, EdgePolicyFault> {
     EdgePolicy::from_items(|name| items.get(name).cloned())
+}
+
+/// Every key that may be left out.
+#[test]
+fn what_only_some_routes_say_comes_back_too() {
+    let rate: Rate =
+        serde_json::from_str(r#"{"requests":600,"seconds":60,"by":"address","penalty_seconds":120}"#)
+            .unwrap();
+    let cors: Cors = serde_json::from_str(
+        r#"{"origins":{"these":["https://app.example.test"]},"headers":["x-trace"],"expose":["x-total"],
+            "credentials":"include","max_age_seconds":600}"#,
+    )
+    .unwrap();
+    let full = Route {
+        bots: Bots::Verified,
+        bot_pool: Some("bots".parse().unwrap()),
+        bot_rate: Some(Rate { by: RateKey::Subject, penalty_seconds: None, ..rate }),
+        rate: Some(rate),
+        experiment: Some("checkout".parse().unwrap()),
+        arm_pools: [("canary".parse().unwrap(), "next".parse().unwrap())].into(),
+        cors: Some(cors),
+        upgrade: Upgrade::Websocket,
+        ..route(0)
+    };
+    let arms = [("canary".parse().unwrap(), 10), ("control".parse().unwrap(), 90)].into();
+    let policy = EdgePolicy {
+        experiments: [("checkout".parse().unwrap(), Experiment { arms })].into(),
+        routes: vec![route(1), full],
+        ..policy(0, [])
+    };
+    assert_eq!(read(&stored(&policy)).unwrap(), policy);
 }
 
 #[test]
