@@ -137,11 +137,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub async fn start_with(subject: Subject, rules: Rules, store: Option<Store>) -> Result<Self, Trouble> {
-        let folder = tempfile::Builder::new()
-            .prefix("countersign-")
-            .tempdir()
-            .map_err(Trouble::io("make a folder for the stage"))?;
-        let reaper = Reaper::start(folder.path())?;
+        let (folder, reaper) = Reaper::of_new_folder()?;
         let keys = folder.path().join("keys");
         services::make_keys(&keys).await?;
         let forge = services::EDGE.forge(&keys)?;

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tempfile::TempDir;
+
 use crate::trouble::Trouble;
 
 const SCRIPT: &str = r#"
@@ -33,6 +35,19 @@ pub struct Reaper {
 }
 
 impl Reaper {
+    /// A new folder for a stage, and the one that removes it at the end.
+    ///
+    /// # Errors
+    /// [`Trouble::Io`] when no folder can be made, or there is no `sh`.
+    pub fn of_new_folder() -> Result<(TempDir, Arc<Self>), Trouble> {
+        let folder = tempfile::Builder::new()
+            .prefix("countersign-")
+            .tempdir()
+            .map_err(Trouble::io("make a folder for the stage"))?;
+        let reaper = Self::start(folder.path())?;
+        Ok((folder, reaper))
+    }
+
     /// Starts the shell; `folder` is what it removes at the end.
     ///
     /// # Errors

@@ -77,11 +77,7 @@ impl Site {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(subject: Subject, rules: SiteRules) -> Result<Self, Trouble> {
-        let folder = tempfile::Builder::new()
-            .prefix("countersign-site-")
-            .tempdir()
-            .map_err(Trouble::io("make a folder for the site"))?;
-        let reaper = Reaper::start(folder.path())?;
+        let (folder, reaper) = Reaper::of_new_folder()?;
         let client = OidcClient::site(CLIENT, HOST, TokenAlgorithm::Es256)?;
         let ClientProof::Basic(secret) = client.proof.clone() else {
             return Err(Trouble::unexpected("a client with a secret", "another one"));

@@ -68,11 +68,7 @@ impl Streams {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(plan: Plan) -> Result<Self, Trouble> {
-        let folder = tempfile::Builder::new()
-            .prefix("countersign-streams-")
-            .tempdir()
-            .map_err(Trouble::io("make a folder for the streams"))?;
-        let reaper = Reaper::start(folder.path())?;
+        let (folder, reaper) = Reaper::of_new_folder()?;
         let application = StreamApplication::start(folder.path(), &reaper).await?;
         let Ports { websocket, grpc } = application.ports;
         let world = World::start_before(plan, |mut pools| {
@@ -227,6 +223,23 @@ impl Said {
     #[must_use]
     pub fn is(&self, path: &str) -> bool {
         self.get(path).and_then(Value::as_bool) == Some(true)
+    }
+}
+
+impl Said {
+    /// What the gRPC service of `streams.mjs` saw of a call that it answered: a member of its first message.
+    #[must_use]
+    pub fn seen_by_service(&self, path: &str) -> Option<String> {
+        let body: Value = serde_json::from_str(self.text("messages/0")?).ok()?;
+        body.pointer(path)?.as_str().map(str::to_owned)
+    }
+
+    /// The decision id of a call, as the client learnt it or, of one that was answered, the service.
+    #[must_use]
+    pub fn decision_of_call(&self) -> Option<String> {
+        let learnt = ["metadata/countersign-decision", "headers/countersign-decision"];
+        let learnt = learnt.into_iter().find_map(|path| self.text(path)).map(str::to_owned);
+        learnt.or_else(|| self.seen_by_service("/metadata/countersign-decision"))
     }
 }
 

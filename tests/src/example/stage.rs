@@ -90,11 +90,7 @@ impl ExampleStage {
         variables: &[(&str, &str)],
     ) -> Result<Self, Trouble> {
         let files = ExampleFiles::open(plan.name)?;
-        let folder = tempfile::Builder::new()
-            .prefix("countersign-")
-            .tempdir()
-            .map_err(Trouble::io("make a folder for the stage"))?;
-        let reaper = Reaper::start(folder.path())?;
+        let (folder, reaper) = Reaper::of_new_folder()?;
         let keys = folder.path().join("keys");
         command_line::generate_keys(&keys, KEY_ID).await?;
         receipts::make_keys(&keys, &[receipts::KEY_ID]).await?;

@@ -97,11 +97,7 @@ impl Stage {
     /// # Errors
     /// Whatever part did not come up, with what it printed.
     pub async fn start(subject: Subject) -> Result<Self, Trouble> {
-        let folder = tempfile::Builder::new()
-            .prefix("countersign-")
-            .tempdir()
-            .map_err(Trouble::io("make a folder for the stage"))?;
-        let reaper = Reaper::start(folder.path())?;
+        let (folder, reaper) = Reaper::of_new_folder()?;
         let keys: PathBuf = folder.path().join("keys");
         services::make_keys(&keys).await?;
         let forge = services::EDGE.forge(&keys)?;

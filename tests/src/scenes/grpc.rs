@@ -105,14 +105,9 @@ async fn send(streams: &Streams, to: SocketAddr, ask: &Ask, more: Value) -> Resu
         all.extend(more);
     }
     let said = streams.client("grpc.mjs", &all.into()).await?;
-    let decision = ["metadata/countersign-decision", "headers/countersign-decision"];
-    let decision = decision.into_iter().find_map(|path| said.text(path));
-    let body = said.text("messages/0").and_then(|body| serde_json::from_str::<Value>(body).ok());
-    let seen = body.as_ref().and_then(|body| body.pointer("/metadata/countersign-decision")?.as_str());
-    let Some(mark) = decision.or(seen) else {
-        return Err(Trouble::unexpected("a decision id in the metadata", format!("{said:?}")));
-    };
-    let mark = mark.to_owned();
+    let mark = said
+        .decision_of_call()
+        .ok_or_else(|| Trouble::unexpected("a decision id in the metadata", format!("{said:?}")))?;
     let records = streams.records(since, &[&mark]).await;
     Ok((said, records))
 }
@@ -148,9 +143,7 @@ fn messages(said: &Said) -> Vec<&str> {
 
 async fn unary(streams: &Streams) -> Result {
     let (said, records) = as_sender(streams, "Unary", ENGINEER, &["hello"]).await?;
-    let seen: Value =
-        said.text("messages/0").and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
-    let at = |path: &str| seen.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    let at = |path: &str| said.seen_by_service(path);
     Ok(row(&records)
         .verdict("allow", ALLOWED)
         .is("code", Some(OK), said.number("code"))

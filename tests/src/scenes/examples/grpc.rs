@@ -45,20 +45,7 @@ async fn call(
     let told = json!({
         "host": HOST, "method": method, "metadata": metadata, "messages": ["hello"], "bare": client == Client::Bare,
     });
-    stage.stream(way, "grpc.mjs", told, decision).await
-}
-
-/// The decision id, as the client learnt it or, of a call that was answered, the application.
-fn decision(said: &Said) -> Option<String> {
-    let learnt = ["metadata/countersign-decision", "headers/countersign-decision"];
-    let learnt = learnt.into_iter().find_map(|path| said.text(path)).map(str::to_owned);
-    learnt.or_else(|| seen(said, "/metadata/countersign-decision"))
-}
-
-/// What the application saw.
-fn seen(said: &Said, path: &str) -> Option<String> {
-    let body: Value = serde_json::from_str(said.text("messages/0")?).ok()?;
-    body.pointer(path)?.as_str().map(str::to_owned)
+    stage.stream(way, "grpc.mjs", told, Said::decision_of_call).await
 }
 
 async fn called(stage: &ExampleStage) -> Result<Row, Trouble> {
@@ -71,11 +58,11 @@ async fn called(stage: &ExampleStage) -> Result<Row, Trouble> {
     Ok(streams::row(None, &records)
         .verdict("allow", ALLOWED)
         .is("the status of the call", Some(0), said.number("code"))
-        .is("the message that the application got", Some("hello".to_owned()), seen(&said, "/body"))
+        .is("the message that the application got", Some("hello".to_owned()), said.seen_by_service("/body"))
         .is(
             "the decision that it saw",
             records.decision_ids().pop(),
-            seen(&said, "/metadata/countersign-decision"),
+            said.seen_by_service("/metadata/countersign-decision"),
         )
         .is("where nobody is signed in", Some("16"), close.text("trailers/grpc-status"))
         .is("with the agents gone", Some(14), gone.number("code")))
@@ -94,7 +81,7 @@ async fn straight(stage: &ExampleStage) -> Result<Row, Trouble> {
     Ok(streams::row(None, &records)
         .verdict("allow", ALLOWED)
         .is("the status of the call", Some(0), said.number("code"))
-        .is("the message that the application got", Some("hello".to_owned()), seen(&said, "/body"))
+        .is("the message that the application got", Some("hello".to_owned()), said.seen_by_service("/body"))
         .is("where nobody is signed in", Some("16"), close.text("headers/grpc-status"))
         .holds("all of it in the headers", close.is("only_headers"))
         .is("without an assertion", Some(16), without.number("code")))
